@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - every build-time choice, with its default, its cost and a range check.
+ *
+ * Override with -DSLATE_X=... in SLATE_CFLAGS. A program whose headers disagree with the library it
+ * links fails at link time on the missing symbol slate_config_<hash>, see slate.h.
+ */
+#ifndef SLATE_CONFIG_H
+#define SLATE_CONFIG_H
+
+/* log2 of the frame size in bytes. 4 KiB everywhere so far. */
+#ifndef SLATE_PAGE_SHIFT
+#define SLATE_PAGE_SHIFT 12
+#endif
+
+/*
+ * log2 of the bytes that one heap arena covers. Each arena that holds RAM costs a span pointer and a
+ * class byte a frame: 0.22 % of a 64-bit arena, whether or not all of it is populated. Small machines
+ * want small arenas.
+ */
+#ifndef SLATE_ARENA_SHIFT
+#define SLATE_ARENA_SHIFT 26
+#endif
+
+/* Physical address bits. Ranges above are clipped and reported by the memory-map linter. */
+#ifndef SLATE_PADDR_BITS
+#define SLATE_PADDR_BITS (sizeof(void *) == 8 ? 52 : 32)
+#endif
+
+/* Most CPUs that may come online. One pointer each; the caches are made at slate_cpu_online(). */
+#ifndef SLATE_MAX_CPUS
+#define SLATE_MAX_CPUS 64
+#endif
+
+/* Most NUMA nodes. One page heap each. */
+#ifndef SLATE_MAX_NODES
+#define SLATE_MAX_NODES 8
+#endif
+
+/* Checks that cost time: lock ranks, owners, MM_ASSERT, poison. 0 or 1. */
+#ifndef SLATE_DEBUG
+#define SLATE_DEBUG 0
+#endif
+
+#if SLATE_PAGE_SHIFT != 12
+#error "SLATE_PAGE_SHIFT: only 4 KiB frames (12) are supported"
+#endif
+#if SLATE_ARENA_SHIFT < 20 || SLATE_ARENA_SHIFT > 30
+#error "SLATE_ARENA_SHIFT must be 20 (1 MiB) to 30 (1 GiB)"
+#endif
+#if SLATE_MAX_CPUS < 1 || SLATE_MAX_CPUS > 4096
+#error "SLATE_MAX_CPUS must be 1 to 4096"
+#endif
+#if SLATE_MAX_NODES < 1 || SLATE_MAX_NODES > 64
+#error "SLATE_MAX_NODES must be 1 to 64"
+#endif
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * port.h - what a kernel gives to the allocator. Four hooks are required; the others have weak
+ * defaults in the library. No hook is called with an allocator lock held, and none may allocate
+ * unless its contract says so.
+ */
+#ifndef SLATE_PORT_H
+#define SLATE_PORT_H
+
+#include <slate/types.h>
+
+struct slate_report;
+
+/* ---- Required ---- */
+
+/*
+ * Mask interrupts on this CPU and return what restores the former state. Nests. Context: any,
+ * from the first call of slate_init() on.
+ */
+unsigned long port_irq_save(void);
+void port_irq_restore(unsigned long state);
+
+/*
+ * This CPU's number, 0 <= n < SLATE_MAX_CPUS, stable while interrupts are off. Not called before the
+ * first slate_cpu_online().
+ */
+unsigned port_cpu(void);
+
+/*
+ * Misuse or corruption. Called without locks, in the context of the offending call; report lives until it
+ * returns. If it returns, the operation is void and the object concerned is leaked and counted.
+ */
+void port_panic(const struct slate_report *report);
+
+/* ---- Optional ---- */
+
+/* One line of text without a newline. Default: nothing. */
+void port_log(const char *line);
+
+/*
+ * Run fn(arg) on another CPU with interrupts off and wait until it is done. Called with interrupts
+ * enabled only. Returns false if that CPU cannot be reached. Default: false.
+ */
+bool port_run_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg);
+
+/* True when interrupts were enabled at the caller, so that port_run_on_cpu() may wait. Default: false. */
+bool port_irq_enabled(void);
+
+/* A spin loop's hint to the core. Default: nothing. */
+void port_relax(void);
+
+/*
+ * Return addresses of the callers, innermost first, at most max. Must not fault. Default: 0.
+ */
+size_t port_backtrace(uintptr_t *pcs, size_t max);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stats.h - figures, in frames and objects. The conservation equation, exact after slate_flush()
+ * with no call in flight:
+ *
+ *   total = free + cached + objects + manual + metadata + reserved + released      (frames)
+ */
+#ifndef SLATE_STATS_H
+#define SLATE_STATS_H
+
+#include <slate/types.h>
+
+struct slate_stats {
+	size_t total_pages;    /* frames ever added, minus removed */
+	size_t free_pages;     /* in the page allocators */
+	size_t cached_pages;   /* free, in per-CPU frame caches */
+	size_t object_pages;   /* spans that hold objects, large objects included */
+	size_t manual_pages;   /* owned by their callers: frame runs, stacks */
+	size_t metadata_pages; /* Slate's own */
+	size_t reserved_pages; /* kept for RESERVE requests */
+	size_t released_pages; /* given back to the machine's owner */
+
+	size_t objects;       /* live objects as the spans see them: cached ones count */
+	size_t cached_objects; /* of these, in magazines and depots */
+	size_t large_objects; /* live objects above the largest class */
+	size_t object_bytes;  /* element sizes of all live objects, large ones included */
+
+	size_t drains;       /* times that memory ran out and every cache was emptied */
+	size_t failures;     /* requests that got NULL */
+	size_t reports;      /* calls of port_panic() */
+	size_t leaked_objects; /* given up after a report */
+};
+
+struct slate_class_stats {
+	size_t elem_bytes;
+	size_t span_pages;     /* of one span */
+	size_t elems_per_span;
+	bool noscan;
+	size_t spans;
+	size_t objects;        /* taken from spans: in use or cached */
+	size_t cached_objects; /* of these, in magazines and depots */
+	size_t waste_bytes;    /* span tails: what no object can use */
+};
+
+struct slate_cpu_stats {
+	bool online;
+	size_t cached_objects;
+	size_t cached_bytes;
+	size_t refills;
+	size_t flushes;
+};
+
+struct slate_node_stats {
+	size_t total_pages;
+	size_t free_pages;
+	size_t largest_run_pages;
+};
+
+/*
+ * All figures at once. Counts of other CPUs' caches are read while they run and may lag by what one CPU
+ * moves at a time; exact when the CPUs are quiet. Context: any but NMI. Takes the locks one by one.
+ */
+void slate_stats(struct slate_stats *stats);
+
+/* Span classes are 1 <= n < slate_class_count(). Returns false outside. Context: any but NMI. */
+unsigned slate_class_count(void);
+bool slate_class_stats(unsigned span_class, struct slate_class_stats *stats);
+
+/* Returns false for a CPU that never was online. */
+bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats);
+
+/* Returns false for a node without memory. */
+bool slate_node_stats(unsigned node, struct slate_node_stats *stats);
+
+/*
+ * Walk over everything and prove that it is consistent: bitmaps against summaries, spans against arena maps, lists
+ * against states, the equation above. The first contradiction goes to port_panic() as SLATE_CRIME_CORRUPT.
+ * Returns the number of contradictions. Other CPUs may run, then the equations are checked within their
+ * stated bounds only. Context: interrupts enabled, not from a handler.
+ */
+size_t slate_validate(void);
+
+#endif
