@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+#
+# The demo kernel: the allocator, the loaders' parsers, the architecture, the shell, and the pure tests.
+
+MM_SRCS     := $(sort $(wildcard mm/*.c))
+LIB_SRCS    := $(sort $(wildcard lib/*.c))
+KERNEL_SRCS := $(sort $(wildcard boot/*.c kernel/*.c arch/$(ARCH)/*.c test-host/pure_*.c))
+ARCH_ASM    := $(sort $(wildcard arch/$(ARCH)/*.S))
+
+MM_OBJS     := $(MM_SRCS:%.c=$(BUILD)/%.o) $(LIB_SRCS:%.c=$(BUILD)/%.o)
+KERNEL_OBJS := $(KERNEL_SRCS:%.c=$(BUILD)/%.o) $(ARCH_ASM:%.S=$(BUILD)/%.S.o)
+
+LINKER_SCRIPT := $(wildcard arch/$(ARCH)/kernel.ld)
+KERNEL        := $(if $(LINKER_SCRIPT),$(BUILD)/slate.elf,no-kernel)
+ifeq ($(ARCH),aarch64)
+KERNEL += $(BUILD)/slate.img
+endif
+
+.PHONY: no-kernel FORCE
+no-kernel:
+	@echo "ARCH=$(ARCH) has no demo kernel; make lib builds the library." >&2; exit 1
+
+# A stamp is rewritten only when the flags that it holds change, and then what depends on it is rebuilt.
+# $(call stamp,FILE,TEXT)
+define stamp
+$(1): FORCE
+	@mkdir -p $$(@D)
+	@echo '$$(subst ','\'',$(2))' | cmp -s - $$@ || echo '$$(subst ','\'',$(2))' > $$@
+endef
+$(eval $(call stamp,$(BUILD)/flags,$$(CC) $$(MM_CFLAGS) $$(KERNEL_CFLAGS)))
+$(eval $(call stamp,$(BUILD)/link-flags,$$(LD) $$(ARCH_LDFLAGS) $$(MM_OBJS) $$(KERNEL_OBJS)))
+
+$(BUILD)/lib/mem.o: FILE_CFLAGS := $(MEM_CFLAGS)
+
+$(MM_OBJS): $(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(say) CC $@
+	$(Q)$(CC) $(MM_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c $< -o $@
+
+$(KERNEL_SRCS:%.c=$(BUILD)/%.o): $(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(say) CC $@
+	$(Q)$(CC) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/%.S.o: %.S $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(say) AS $@
+	$(Q)$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/slate.elf: $(MM_OBJS) $(KERNEL_OBJS) $(LINKER_SCRIPT) $(BUILD)/link-flags
+	@$(say) LD $@
+	$(Q)$(LD) $(ARCH_LDFLAGS) --gc-sections -z noexecstack -T $(LINKER_SCRIPT) \
+		-Map $(BUILD)/slate.map -o $@ $(KERNEL_OBJS) $(MM_OBJS)
+
+$(BUILD)/slate.img: $(BUILD)/slate.elf
+	@$(say) OBJCOPY $@
+	$(Q)$(OBJCOPY) -O binary $< $@
+
+-include $(MM_OBJS:.o=.d) $(KERNEL_OBJS:.o=.d)

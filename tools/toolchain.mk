@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+#
+# Which compiler and which flags. CROSS_COMPILE=prefix or LLVM=1 choose; SLATE_CFLAGS come last and win.
+
+CROSS_COMPILE ?=
+LLVM          ?= 0
+WERROR        ?= 0
+SLATE_CFLAGS  ?=
+
+ifeq ($(LLVM),1)
+CC      := clang $(addprefix --target=,$(LLVM_TARGET))
+LD      := ld.lld
+AR      := llvm-ar
+NM      := llvm-nm
+OBJCOPY := llvm-objcopy
+SIZE    := llvm-size
+else
+CC      := $(CROSS_COMPILE)gcc
+LD      := $(CROSS_COMPILE)ld
+AR      := $(CROSS_COMPILE)ar
+NM      := $(CROSS_COMPILE)nm
+OBJCOPY := $(CROSS_COMPILE)objcopy
+SIZE    := $(CROSS_COMPILE)size
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wvla -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wimplicit-fallthrough \
+	$(if $(filter 1,$(WERROR)),-Werror)
+
+# For everything that runs without an operating system.
+BASE_CFLAGS := -std=gnu11 -I. -Iinclude -g -ffreestanding -fno-stack-protector -fno-common \
+	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-ffunction-sections -fdata-sections \
+	$(if $(filter 1,$(DEBUG)),-O1 -DSLATE_DEBUG=1,-O2) $(WARNINGS)
+
+# The allocator, in the kernel and in the library: no frame pointers, the kernel's own code has them.
+MM_CFLAGS     = $(BASE_CFLAGS) $(ARCH_CFLAGS) $(SLATE_CFLAGS)
+KERNEL_CFLAGS = $(BASE_CFLAGS) -fno-omit-frame-pointer $(ARCH_CFLAGS) $(SLATE_CFLAGS)
+ASFLAGS       = -I. -Iinclude -g $(ARCH_CFLAGS) $(SLATE_CFLAGS)
+
+# lib/mem.c is memcpy and memset: its loops must not become calls of themselves.
+MEM_CFLAGS := $(if $(filter 1,$(LLVM)),-fno-builtin,-fno-tree-loop-distribute-patterns)
