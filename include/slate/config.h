@@ -2,8 +2,8 @@
 /*
  * config.h - every build-time choice, with its default, its cost and a range check.
  *
- * Override with -DSLATE_X=... in SLATE_CFLAGS. A program whose headers disagree with the library it
- * links fails at link time on the missing symbol slate_config_<hash>, see slate.h.
+ * Override with -DSLATE_X=... in SLATE_CFLAGS: plain decimal numbers, they become part of a symbol's name. A program
+ * whose headers disagree with the library it links fails at link time, see SLATE_CONFIG_SYMBOL.
  */
 #ifndef SLATE_CONFIG_H
 #define SLATE_CONFIG_H
@@ -24,7 +24,11 @@
 
 /* Physical address bits. Ranges above are clipped and reported by the memory-map linter. */
 #ifndef SLATE_PADDR_BITS
-#define SLATE_PADDR_BITS (sizeof(void *) == 8 ? 52 : 32)
+#if __SIZEOF_POINTER__ == 8
+#define SLATE_PADDR_BITS 52
+#else
+#define SLATE_PADDR_BITS 32
+#endif
 #endif
 
 /* Most CPUs that may come online. One pointer each; the caches are made at slate_cpu_online(). */
@@ -54,5 +58,23 @@
 #if SLATE_MAX_NODES < 1 || SLATE_MAX_NODES > 64
 #error "SLATE_MAX_NODES must be 1 to 64"
 #endif
+#if SLATE_PADDR_BITS < 32 || SLATE_PADDR_BITS > 52
+#error "SLATE_PADDR_BITS must be 32 to 52"
+#endif
+#if SLATE_DEBUG != 0 && SLATE_DEBUG != 1
+#error "SLATE_DEBUG must be 0 or 1"
+#endif
+
+/*
+ * A symbol that spells the configuration. The library defines its own, every file that includes slate.h refers to
+ * its own: when the two differ, the linker's message names both sides' values. Every choice above belongs here.
+ */
+#define SLATE_CONFIG_NAME(page, arena, paddr, cpus, nodes, debug)                                  \
+	slate_config_page##page##_arena##arena##_paddr##paddr##_cpus##cpus##_nodes##nodes##_debug##debug
+#define SLATE_CONFIG_EXPAND(...) SLATE_CONFIG_NAME(__VA_ARGS__)
+#define SLATE_CONFIG_SYMBOL                                                                        \
+	SLATE_CONFIG_EXPAND(SLATE_PAGE_SHIFT, SLATE_ARENA_SHIFT, SLATE_PADDR_BITS, SLATE_MAX_CPUS,    \
+			    SLATE_MAX_NODES, SLATE_DEBUG)
+extern const char SLATE_CONFIG_SYMBOL;
 
 #endif

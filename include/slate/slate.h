@@ -136,3 +136,20 @@ paddr_t slate_phys(const void *va);
 void slate_flush(void);
 
 #endif
+/* ---- Configuration check ---- */
+
+/*
+ * One pointer in each file that includes this: the reference that fails to link (config.h). It survives
+ * --gc-sections where compiler and assembler know "retain"; elsewhere such a link is not checked.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wattributes"
+static const char *const slate_config_check
+#if __has_attribute(retain)
+	__attribute__((used, retain))
+#else
+	__attribute__((used))
+#endif
+	= &SLATE_CONFIG_SYMBOL;
+#pragma GCC diagnostic pop
+
