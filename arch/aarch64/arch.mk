@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+#
+# Flags of aarch64: plain ARMv8.0, no FP registers in the kernel, atomics inline (a kernel has no libgcc to ask).
+
+CROSS_COMPILE ?= aarch64-linux-gnu-
+LLVM_TARGET   := aarch64-unknown-none-elf
+ARCH_CFLAGS   := -march=armv8-a -mgeneral-regs-only -mno-outline-atomics -fno-pic -fno-pie
+ARCH_LDFLAGS  := -nostdlib -static
