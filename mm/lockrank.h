@@ -29,7 +29,7 @@ struct mm_lock {
 	struct spinlock spin;
 #if SLATE_DEBUG
 	uint16_t rank;
-	uint16_t owner; /* CPU + 1 of the holder, 0: free. Written by the holder only. */
+	_Atomic uint16_t owner; /* CPU + 1 of the holder, 0: free. Written by the holder only. */
 #endif
 };
 

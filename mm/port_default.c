@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * port_default.c - what an optional hook of port.h does in a kernel that has none. Weak: the
+ * kernel's own takes its place at link time.
+ */
+#include <slate/port.h>
+
+#define WEAK __attribute__((weak))
+
+WEAK void port_log(const char *line)
+{
+	(void)line;
+}
+
+WEAK bool port_run_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg)
+{
+	(void)cpu;
+	(void)fn;
+	(void)arg;
+	return false;
+}
+
+WEAK bool port_irq_enabled(void)
+{
+	return false;
+}
+
+WEAK void port_relax(void)
+{
+}
+
+WEAK size_t port_backtrace(uintptr_t *pcs, size_t max)
+{
+	(void)pcs;
+	(void)max;
+	return 0;
+}
