@@ -28,6 +28,7 @@ endif
 include tools/toolchain.mk
 include tools/build.mk
 include tools/lib.mk
+include tools/host.mk
 include tools/test.mk
 
 .PHONY: all clean help format
