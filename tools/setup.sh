@@ -81,6 +81,7 @@ setup_job() {
 	host)
 		need_build_tools
 		need gcc gcc
+		need libc6-dev /usr/include/stdio.h
 		need libcmocka-dev /usr/include/cmocka.h
 		need_clang_runtime
 		;;

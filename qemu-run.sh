@@ -1,0 +1,221 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Build the demo kernel and boot it under QEMU: with its shell on this terminal, or with --run as a batch job whose
+# status says whether every command passed.
+set -euo pipefail
+
+cd "$(dirname "$(readlink -f "$0")")"
+# shellcheck source=tools/setup.sh
+. tools/setup.sh
+# shellcheck source=tools/qemu-machine.sh
+. tools/qemu-machine.sh
+
+usage() {
+	cat <<-'END'
+		usage: ./qemu-run.sh [OPTION...] [-- QEMU-ARGUMENT...]
+
+		  --arch ARCH       x86_64 (default) or aarch64
+		  --smp N           CPUs (default 4; 1 with --icount)
+		  --memory SIZE     512M (default), 3G ... 1T; more than this machine has is fine
+		  --numa N          split memory and CPUs over N nodes
+		  --balloon         add a virtio-balloon with free page reporting
+		  --boot HOW        direct (default), grub (BIOS) or grub-uefi; the last two on x86_64
+		  --accel ACCEL     tcg (default) or kvm
+		  --icount          one virtual nanosecond an instruction: counts repeat exactly
+		  --run 'CMD; CMD'  run shell commands, power off; status 0 only if all passed
+		  --timeout S       kill QEMU after S seconds (default with --run: 300)
+		  --initrd FILE     hand FILE over as the initrd (by GRUB: as a module)
+		  --dtb FILE        device tree in place of QEMU's own (aarch64)
+		  --gdb             wait for gdb on port 1234
+		  --dry-run         print the QEMU command and stop
+		  -h, --help        this text
+
+		Without --run the kernel's shell talks on this terminal; `poweroff` or Ctrl-A x ends it.
+		DEBUG=1 in the environment boots the debug build; LLVM=1 and CROSS_COMPILE= go to make.
+		A -M, -cpu or -kernel after -- replaces the one chosen here.
+	END
+}
+
+die() {
+	echo "qemu-run.sh: $*" >&2
+	exit 2
+}
+
+arch=x86_64
+smp=
+memory=512M
+numa=0
+balloon=0
+boot=direct
+accel=tcg
+icount=0
+run=
+has_run=0
+timeout=
+initrd=
+dtb=
+gdb=0
+dry_run=0
+raw=()
+scratch=build/qemu-run.$$ # for an ISO, removed at the end
+
+parse_options() {
+	local option value
+
+	while [ $# -gt 0 ]; do
+		option=$1
+		shift
+		case $option in
+		-h | --help) usage && exit 0 ;;
+		--balloon) balloon=1 && continue ;;
+		--icount) icount=1 && continue ;;
+		--gdb) gdb=1 && continue ;;
+		--dry-run) dry_run=1 && continue ;;
+		--) raw=("$@") && break ;;
+		DEBUG=[01] | LLVM=[01]) export "${option?}" && continue ;;
+		--*=*)
+			value=${option#*=}
+			option=${option%%=*}
+			;;
+		--*)
+			[ $# -gt 0 ] || die "$option: no such option, or its value is missing (see -h)"
+			value=$1
+			shift
+			;;
+		*) die "$option: no such option (see -h)" ;;
+		esac
+		case $option in
+		--arch) arch=$value ;;
+		--smp) smp=$value ;;
+		--memory) memory=$value ;;
+		--numa) numa=$value ;;
+		--boot) boot=$value ;;
+		--accel) accel=$value ;;
+		--run) run=$value has_run=1 ;;
+		--timeout) timeout=$value ;;
+		--initrd) initrd=$(readlink -f "$value") ;;
+		--dtb) dtb=$(readlink -f "$value") ;;
+		*) die "$option: no such option (see -h)" ;;
+		esac
+	done
+}
+
+check_number() {
+	case $2 in
+	'' | *[!0-9]* | 0*) die "$1 $2: not a positive number" ;;
+	esac
+}
+
+check_options() {
+	case $arch in x86_64 | aarch64) ;; *) die "--arch $arch: x86_64 or aarch64" ;; esac
+	case $boot in direct | grub | grub-uefi) ;; *) die "--boot $boot: direct, grub or grub-uefi" ;; esac
+	case $accel in tcg | kvm) ;; *) die "--accel $accel: tcg or kvm" ;; esac
+	: "${smp:=$([ "$icount" -eq 1 ] && echo 1 || echo 4)}"
+	check_number --smp "$smp"
+	[ "$numa" = 0 ] || check_number --numa "$numa"
+	[ -z "$timeout" ] || check_number --timeout "$timeout"
+	[ "$arch" = x86_64 ] || [ "$boot" = direct ] || die "--boot $boot: x86_64 only"
+	[ "$arch" = aarch64 ] || [ -z "$dtb" ] || die "--dtb: aarch64 only"
+	[ "$balloon" -eq 0 ] || [ "$boot" = direct ] || die "--balloon: needs --boot direct"
+	[ -z "$initrd" ] || [ -f "$initrd" ] || die "--initrd: there is no such file"
+	[ -z "$dtb" ] || [ -f "$dtb" ] || die "--dtb: there is no such file"
+	# These characters end or escape the quotes around the commands on the kernel's command line.
+	case $run in *[\"\'\\]*) die "--run: no quotes and no backslashes" ;; esac
+	if [ "$accel" = kvm ]; then
+		[ "$icount" -eq 0 ] || die "--icount: needs --accel tcg"
+		[ "$arch" = "$(uname -m)" ] || die "--accel kvm: this machine is no $arch"
+		[ -w /dev/kvm ] || die "--accel kvm: /dev/kvm is not there, or not ours"
+		# /dev/kvm alone proves nothing: software-emulated KVM is thousands of times slower than TCG.
+		[ "$arch" != x86_64 ] || grep -qwE 'vmx|svm' /proc/cpuinfo ||
+			die "--accel kvm: this CPU has no virtualisation, TCG is faster"
+	fi
+}
+
+install_packages() {
+	local jobs=("$arch" "qemu-$arch")
+
+	[ "${LLVM:-0}" = 0 ] || jobs+=(llvm)
+	[ "$boot" = direct ] || jobs+=(grub)
+	[ "$boot" != grub-uefi ] || jobs+=(grub-uefi)
+	set_up "${jobs[@]}"
+}
+
+# One make at a time: test runs start several of these scripts.
+build_kernel() {
+	mkdir -p build
+	flock build/.lock make -s -j2 all "ARCH=$arch" "DEBUG=${DEBUG:-0}" "LLVM=${LLVM:-0}" >&2
+}
+
+# GRUB passes words on with its own escapes, see boot/multiboot2.c.
+make_iso() {
+	local word words=()
+
+	mkdir -p "$scratch/iso/boot/grub"
+	cp "$kernel" "$scratch/iso/boot/slate.elf"
+	for word in $1; do
+		words+=("'$word'")
+	done
+	{
+		echo "set timeout=0"
+		echo "serial --unit=0 --speed=115200"
+		echo "menuentry Slate {"
+		echo "	multiboot2 /boot/slate.elf ${words[*]}"
+		if [ -n "$initrd" ]; then
+			cp "$initrd" "$scratch/iso/boot/initrd"
+			echo "	module2 /boot/initrd initrd"
+		fi
+		echo "}"
+	} >"$scratch/iso/boot/grub/grub.cfg"
+	grub-mkrescue -o "$scratch/slate.iso" "$scratch/iso" >"$scratch/mkrescue.log" 2>&1 || {
+		cat "$scratch/mkrescue.log" >&2
+		die "grub-mkrescue failed"
+	}
+}
+
+# QEMU's status to ours: the kernel's own success is 33 on x86_64 (isa-debug-exit never gives 0) and 0 on aarch64.
+translate_status() {
+	local status=$1
+
+	if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+		echo "qemu-run.sh: no end after $timeout seconds" >&2
+		return 124
+	fi
+	[ "$arch" = x86_64 ] || return "$status"
+	[ "$status" -ne 33 ] || return 0
+	# A reset or a triple fault ends QEMU with 0 as well: no success unless somebody just closed the window.
+	[ "$status" -ne 0 ] || return "$has_run"
+	return "$status"
+}
+
+main() {
+	local command_line='' kernel='' status=0 command=() limit=()
+
+	parse_options "$@"
+	check_options
+	[ "$has_run" -eq 0 ] || : "${timeout:=300}"
+	[ "$has_run" -eq 0 ] || command_line="run=\"$run\""
+	kernel=build/$arch-$([ "${DEBUG:-0}" = 1 ] && echo debug || echo release)/slate
+	[ "$arch" = x86_64 ] && kernel+=.elf || kernel+=.img
+
+	machine_command
+	if [ "$dry_run" -eq 1 ]; then
+		print_command
+		return 0
+	fi
+
+	install_packages
+	build_kernel
+	trap 'rm -rf "$scratch"' EXIT
+	[ "$boot" = direct ] || make_iso "$command_line"
+	[ "$gdb" -eq 0 ] || echo "qemu-run.sh: gdb $kernel -ex 'target remote :1234'" >&2
+	[ -z "$timeout" ] || limit=(timeout --foreground -k 10 "$timeout")
+	if [ "$has_run" -eq 1 ]; then
+		"${limit[@]}" "${command[@]}" </dev/null || status=$?
+	else
+		"${limit[@]}" "${command[@]}" || status=$?
+	fi
+	translate_status "$status"
+}
+
+main "$@"
