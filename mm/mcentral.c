@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mcentral.c (level 6) - spans of one class between mheap and magazines.
+ *
+ * Two CPUs that find partial empty both go to the mheap and both bring a span; the second is simply
+ * partial afterwards. A span that becomes wholly free is unlinked under the lock and given back
+ * after it.
+ */
+#include "mm/mcentral.h"
+
+#include "mm/directmap.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+
+_Static_assert(sizeof(struct mcentral) % MCENTRAL_ALIGN == 0, "classes share no cache line");
+
+struct mcentral mcentrals[PAGECLASS_SPAN_LAST + 1];
+
+void mcentral_init_all(void)
+{
+	for (unsigned span_class = 0; span_class <= PAGECLASS_SPAN_LAST; span_class++) {
+		struct mcentral *central = &mcentrals[span_class];
+
+		mm_lock_init(&central->lock, RANK_MCENTRAL);
+		central->span_class = (uint8_t)span_class;
+		list_init(&central->partial);
+		list_init(&central->full);
+		central->spans = 0;
+		central->objects = 0;
+	}
+}
+
+static unsigned take_locked(struct mcentral *central, void **out, unsigned n)
+{
+	unsigned got = 0;
+
+	mm_lock_assert_held(&central->lock);
+	while (got < n) {
+		struct list *link = list_first(&central->partial);
+
+		if (!link)
+			break;
+		struct mspan *span = list_entry(link, struct mspan, link);
+		got += mspan_take(span, out + got, n - got);
+		if (mspan_is_full(span)) {
+			list_remove(link);
+			list_insert_back(&central->full, link);
+		}
+	}
+	central->objects += got;
+	return got;
+}
+
+unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
+{
+	struct mcentral *central = &mcentrals[span_class];
+	unsigned long irq = mm_lock_acquire(&central->lock);
+	unsigned got = take_locked(central, out, n);
+
+	mm_lock_release(&central->lock, irq);
+	if (got > 0)
+		return got;
+
+	struct mspan *span = mheap_alloc_span(span_class);
+
+	irq = mm_lock_acquire(&central->lock);
+	if (span) {
+		list_insert_front(&central->partial, &span->link);
+		central->spans++;
+	}
+	got = take_locked(central, out, n);
+	mm_lock_release(&central->lock, irq);
+	return got;
+}
+
+/* A crime found under the lock, kept until it is left. */
+struct verdict {
+	void *object;
+	struct mspan *span;
+	enum slate_crime crime;
+};
+
+static void give_one_locked(struct mcentral *central, void *object, struct list *empty,
+			    struct verdict *verdict)
+{
+	struct mspan *span = arena_span(virt_to_pfn(object));
+
+	mm_lock_assert_held(&central->lock);
+	verdict->object = object;
+	verdict->span = span;
+	if (!span || mspan_state(span) != MSPAN_IN_USE || span->span_class != central->span_class) {
+		verdict->crime = SLATE_CRIME_DOUBLE_FREE;
+		return;
+	}
+	bool was_full = mspan_is_full(span);
+	enum mspan_verdict found = mspan_give(span, object);
+
+	if (found != MSPAN_FREED) {
+		verdict->crime =
+			found == MSPAN_WAS_FREE ? SLATE_CRIME_DOUBLE_FREE : SLATE_CRIME_INTERIOR;
+		return;
+	}
+	verdict->crime = SLATE_CRIME_NONE;
+	central->objects--;
+	if (span->allocated == 0) {
+		list_remove(&span->link);
+		list_insert_back(empty, &span->link);
+		central->spans--;
+	} else if (was_full) {
+		list_remove(&span->link);
+		list_insert_front(&central->partial, &span->link);
+	}
+}
+
+static void report_verdict(const struct verdict *verdict, const char *call, unsigned span_class)
+{
+	struct slate_report report = {
+		.crime = verdict->crime,
+		.call = call,
+		.address = (uintptr_t)verdict->object,
+		.object_bytes = sizeclass_bytes[span_class >> 1],
+		.detail = verdict->crime == SLATE_CRIME_INTERIOR
+				  ? "the pointer is not the start of an object"
+				  : "found when the magazine that took it was flushed",
+	};
+
+	if (verdict->span) {
+		report.object = mspan_object_start(verdict->span, (uintptr_t)verdict->object);
+		report.span_base = verdict->span->base;
+		report.span_pages = verdict->span->pages;
+	}
+	mm_leak_add(1);
+	mm_report(&report);
+}
+
+void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *call)
+{
+	struct mcentral *central = &mcentrals[span_class];
+	struct verdict crime = {.crime = SLATE_CRIME_NONE};
+	struct list empty;
+	unsigned done = 0;
+
+	list_init(&empty);
+	while (done < n) {
+		unsigned long irq = mm_lock_acquire(&central->lock);
+
+		do {
+			give_one_locked(central, objects[done++], &empty, &crime);
+		} while (done < n && crime.crime == SLATE_CRIME_NONE);
+		mm_lock_release(&central->lock, irq);
+		if (crime.crime != SLATE_CRIME_NONE)
+			report_verdict(&crime, call, span_class);
+	}
+	for (struct list *link; (link = list_pop_front(&empty)) != NULL;)
+		mheap_free_span(list_entry(link, struct mspan, link));
+}
+
+void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects)
+{
+	struct mcentral *central = &mcentrals[span_class];
+	unsigned long irq = mm_lock_acquire(&central->lock);
+
+	*spans = central->spans;
+	*objects = central->objects;
+	mm_lock_release(&central->lock, irq);
+}
+
+void mcentral_reset(void)
+{
+	mcentral_init_all();
+}

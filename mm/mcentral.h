@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mcentral.h (level 6) - the spans of one span class, shared by all CPUs under one spinlock.
+ * Objects move between magazines and spans by the batch; the last object to come home sends its
+ * span back to the mheap.
+ *
+ *   objects = sum of allocated over the spans on partial and full
+ *   a span is on partial when it has a free object, else on full
+ */
+#ifndef MM_MCENTRAL_H
+#define MM_MCENTRAL_H
+
+#include <slate/report.h>
+
+#include "mm/arena.h"
+#include "mm/depot.h"
+#include "mm/mspan.h"
+
+/* No two classes share a cache line, nor a pair of lines that prefetch together. */
+#define MCENTRAL_ALIGN 128
+
+struct mcentral {
+	_Alignas(MCENTRAL_ALIGN) struct mm_lock lock; /* RANK_MCENTRAL */
+	uint8_t span_class;                           /* (const) */
+	struct list partial; /* (lock) spans with free objects, newest in front */
+	struct list full;    /* (lock) spans without */
+	size_t spans;        /* (lock) on both lists */
+	size_t objects;      /* (lock) taken out of spans: in use, or in magazines */
+};
+
+extern struct mcentral mcentrals[PAGECLASS_SPAN_LAST + 1];
+
+void mcentral_init_all(void);
+
+/*
+ * Take up to n objects of the class; returns how many, 0 when there is no memory. Leaves its lock
+ * before it enters the mheap, and looks again after.
+ */
+unsigned mcentral_take(unsigned span_class, void **out, unsigned n);
+
+/*
+ * Bring objects home. What is no taken object of this class is reported (after the lock is left)
+ * and leaked. call: the public function that the report names.
+ */
+void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *call);
+
+void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects);
+
+void mcentral_reset(void);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mheap.c (level 5) - spans in and out of the page allocators.
+ *
+ * A span is made in steps, each under at most one lock: struct and bitmap from their fixallocs,
+ * frames from a node's page allocator, then the registry. Whatever fails gives back what the
+ * earlier steps took. Nodes are tried in ascending order from the preferred one.
+ */
+#include "mm/mheap.h"
+
+#include "lib/bits.h"
+#include "mm/bootmem.h"
+#include "mm/directmap.h"
+#include "mm/mmdebug.h"
+
+/* Frames that a fixalloc is fed with at a time. */
+#define METADATA_STEP_PAGES 4
+
+struct mheap mheaps[SLATE_MAX_NODES];
+
+static unsigned node_count;
+static struct fixalloc span_structs;
+static struct fixalloc span_bits;
+static struct bootmem donated;
+static struct mm_lock donated_lock;
+
+void mheap_init(void)
+{
+	for (unsigned node = 0; node < SLATE_MAX_NODES; node++) {
+		struct mheap *heap = &mheaps[node];
+
+		mm_lock_init(&heap->lock, RANK_MHEAP + node);
+		list_init(&heap->all);
+		pagealloc_init(&heap->pages, node);
+	}
+	mm_lock_init(&donated_lock, RANK_FIXALLOC);
+	fixalloc_init(&span_structs, "mspan", sizeof(struct mspan), _Alignof(struct mspan));
+	fixalloc_init(&span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
+}
+
+unsigned mheap_node_count(void)
+{
+	return node_count;
+}
+
+/* ---- Growth ---- */
+
+static void *take_metadata(void *arg, size_t size_bytes)
+{
+	return bootmem_alloc(arg, size_bytes, 64);
+}
+
+size_t mheap_grow_bytes(pfn_t pfn, size_t pages)
+{
+	return align_up(pagealloc_region_bytes(pages), 64) + arena_register_bytes(pfn, pages);
+}
+
+bool mheap_grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata)
+{
+	void *region = bootmem_alloc(metadata, pagealloc_region_bytes(pages), 64);
+
+	if (!region || !arena_register(pfn, pages, take_metadata, metadata))
+		return false;
+	arena_set_class(pfn, pages, PAGECLASS_FREE);
+	if (!pagealloc_add(&mheaps[node].pages, pfn, pages, region))
+		return false;
+	if (node >= node_count)
+		node_count = node + 1;
+	return true;
+}
+
+void mheap_note_carved(unsigned node, size_t pages)
+{
+	mheaps[node].carved_pages += pages;
+	atomic_fetch_add_explicit(&mheaps[node].metadata_pages, pages, memory_order_relaxed);
+}
+
+/* ---- Metadata ---- */
+
+void mheap_donate(void *start, size_t size_bytes)
+{
+	bootmem_init(&donated, start, size_bytes);
+}
+
+/* Frames that objects or metadata may lie in: below the end of the direct map. */
+static pfn_t alloc_mapped(unsigned node, size_t pages, size_t align_pages)
+{
+	struct page_fit fit = {.end = directmap_end, .align_pages = align_pages};
+
+	if (mm_fault_now())
+		return SLATE_PFN_NONE;
+	return pagealloc_alloc(&mheaps[node].pages, pages, &fit);
+}
+
+static void *metadata_pages_alloc(size_t pages)
+{
+	for (unsigned node = 0; node < node_count; node++) {
+		pfn_t pfn = alloc_mapped(node, pages, 1);
+
+		if (pfn_is_none(pfn))
+			continue;
+		arena_set_class(pfn, pages, PAGECLASS_META);
+		atomic_fetch_add_explicit(&mheaps[node].metadata_pages, pages,
+					  memory_order_relaxed);
+		return pfn_to_virt(pfn);
+	}
+	return NULL;
+}
+
+static void *donated_alloc(size_t size_bytes, size_t align_bytes)
+{
+	unsigned long irq = mm_lock_acquire(&donated_lock);
+	void *memory = bootmem_alloc(&donated, size_bytes, align_bytes);
+
+	mm_lock_release(&donated_lock, irq);
+	return memory;
+}
+
+void *mheap_alloc_permanent(size_t size_bytes, size_t align_bytes)
+{
+	void *memory = donated_alloc(size_bytes, align_bytes);
+
+	return memory ? memory : metadata_pages_alloc(bytes_to_pages(size_bytes));
+}
+
+void *mheap_alloc_metadata(struct fixalloc *fa)
+{
+	void *object;
+
+	while (!(object = fixalloc_alloc(fa))) {
+		size_t bytes = SLATE_PAGE_SIZE;
+		void *chunk = donated_alloc(bytes, fa->align_bytes);
+
+		if (!chunk) {
+			bytes = METADATA_STEP_PAGES * SLATE_PAGE_SIZE;
+			chunk = metadata_pages_alloc(METADATA_STEP_PAGES);
+		}
+		if (!chunk) {
+			bytes = SLATE_PAGE_SIZE;
+			chunk = metadata_pages_alloc(1);
+		}
+		if (!chunk)
+			return NULL;
+		fixalloc_feed(fa, chunk, bytes);
+	}
+	return object;
+}
+
+/* ---- Spans ---- */
+
+static void register_span(struct mspan *span)
+{
+	struct mheap *heap = &mheaps[span->node];
+
+	atomic_fetch_add_explicit(&heap->object_pages, span->pages, memory_order_relaxed);
+	arena_set_span(virt_to_pfn((void *)span->base), span->pages, span, span->span_class);
+
+	unsigned long irq = mm_lock_acquire(&heap->lock);
+	list_insert_back(&heap->all, &span->all_link);
+	heap->span_count++;
+	mm_lock_release(&heap->lock, irq);
+}
+
+/* Frames for a span from any node; sets span->node. */
+static void *span_frames(struct mspan *span, size_t pages, size_t align_pages)
+{
+	for (unsigned node = 0; node < node_count; node++) {
+		pfn_t pfn = alloc_mapped(node, pages, align_pages);
+
+		if (pfn_is_none(pfn))
+			continue;
+		span->node = (uint8_t)node;
+		return pfn_to_virt(pfn);
+	}
+	return NULL;
+}
+
+struct mspan *mheap_alloc_span(unsigned span_class)
+{
+	size_t pages = sizeclass_pages[span_class >> 1];
+	struct mspan *span = mheap_alloc_metadata(&span_structs);
+	unsigned long *bits = NULL;
+
+	if (!span)
+		return NULL;
+	if (mspan_needs_bits(span_class)) {
+		bits = mheap_alloc_metadata(&span_bits);
+		if (!bits)
+			goto no_bits;
+	}
+	void *base = span_frames(span, pages, 1);
+	if (!base)
+		goto no_frames;
+	mspan_init(span, base, pages, span_class, bits);
+	register_span(span);
+	return span;
+
+no_frames:
+	if (bits)
+		fixalloc_free(&span_bits, bits);
+no_bits:
+	fixalloc_free(&span_structs, span);
+	return NULL;
+}
+
+struct mspan *mheap_alloc_large(size_t pages, size_t align_pages)
+{
+	struct mspan *span = mheap_alloc_metadata(&span_structs);
+
+	if (!span)
+		return NULL;
+	void *base = span_frames(span, pages, align_pages);
+	if (!base) {
+		fixalloc_free(&span_structs, span);
+		return NULL;
+	}
+	mspan_init_large(span, base, pages);
+	atomic_fetch_add_explicit(&mheaps[span->node].large_objects, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&mheaps[span->node].large_bytes, span->elem_bytes,
+				  memory_order_relaxed);
+	register_span(span);
+	return span;
+}
+
+void mheap_free_span(struct mspan *span)
+{
+	struct mheap *heap = &mheaps[span->node];
+	pfn_t pfn = virt_to_pfn((void *)span->base);
+	size_t pages = span->pages;
+	unsigned long irq = mm_lock_acquire(&heap->lock);
+
+	list_remove(&span->all_link);
+	heap->span_count--;
+	mm_lock_release(&heap->lock, irq);
+
+	if (span->span_class == PAGECLASS_LARGE) {
+		atomic_fetch_sub_explicit(&heap->large_objects, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&heap->large_bytes, span->elem_bytes,
+					  memory_order_relaxed);
+	}
+	unsigned long *bits = mspan_kill(span);
+
+	arena_set_class(pfn, pages, PAGECLASS_FREE);
+	atomic_fetch_sub_explicit(&heap->object_pages, pages, memory_order_relaxed);
+	size_t freed = pagealloc_free(&heap->pages, pfn, pages);
+	MM_ASSERT(freed == pages);
+	(void)freed;
+	if (bits)
+		fixalloc_free(&span_bits, bits);
+	fixalloc_free(&span_structs, span);
+}
+
+void mheap_for_each_span(unsigned node, bool (*fn)(struct mspan *span, void *arg), void *arg)
+{
+	struct mheap *heap = &mheaps[node];
+	struct list *link;
+	unsigned long irq = mm_lock_acquire(&heap->lock);
+
+	list_for_each (link, &heap->all) {
+		if (!fn(list_entry(link, struct mspan, all_link), arg))
+			break;
+	}
+	mm_lock_release(&heap->lock, irq);
+}
+
+void mheap_reset(void)
+{
+	for (unsigned node = 0; node < SLATE_MAX_NODES; node++)
+		mheaps[node] = (struct mheap){.span_count = 0};
+	node_count = 0;
+	donated = (struct bootmem){0, 0};
+}

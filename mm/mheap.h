@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mheap.h (level 5) - spans, frame runs and metadata out of the page allocators, a heap per NUMA
+ * node.
+ *
+ * Per node, under the locks of the page allocator and of the heap:
+ *
+ *   pages in use = object_pages + frame_pages + metadata_pages
+ *
+ * where frame_pages counts runs that callers own and single frames in magazines.
+ */
+#ifndef MM_MHEAP_H
+#define MM_MHEAP_H
+
+#include "mm/arena.h"
+#include "mm/fixalloc.h"
+#include "mm/mspan.h"
+#include "mm/pagealloc.h"
+
+struct mheap {
+	struct mm_lock lock; /* RANK_MHEAP + node */
+	struct list all;     /* (lock) every live span */
+	size_t span_count;   /* (lock) */
+	_Atomic size_t
+		object_pages;       /* (a) relaxed: written where the span is, read by statistics */
+	_Atomic size_t frame_pages; /* (a) relaxed */
+	_Atomic size_t metadata_pages; /* (a) relaxed: taken from the page allocator, and carved
+					  before it */
+	_Atomic size_t large_objects;  /* (a) relaxed */
+	_Atomic size_t large_bytes;    /* (a) relaxed */
+	size_t carved_pages; /* (const after add) metadata that never was in the page allocator */
+	struct pagealloc pages;
+};
+
+extern struct mheap mheaps[SLATE_MAX_NODES];
+
+/* Nodes that have memory are [0, mheap_node_count()), some of them perhaps empty. */
+unsigned mheap_node_count(void);
+
+void mheap_init(void);
+
+/*
+ * Add free frames to a node: arenas and region registered, metadata from *metadata (bootmem).
+ * Returns false when the metadata does not suffice or the range overlaps. The caller serialises
+ * (hotplug).
+ */
+struct bootmem;
+bool mheap_grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata);
+
+/* Metadata bytes that mheap_grow() takes at most. */
+size_t mheap_grow_bytes(pfn_t pfn, size_t pages);
+
+/* Frames carved off for metadata before they were ever free. */
+void mheap_note_carved(unsigned node, size_t pages);
+
+/* Left-over start-up memory: metadata is taken there first. */
+void mheap_donate(void *start, size_t size_bytes);
+
+/*
+ * A span of objects of this class, published, or NULL. It is on no mcentral list yet. Takes and
+ * leaves the locks of mheap, page allocator and fixalloc one by one; none may be held of a higher
+ * rank.
+ */
+struct mspan *mheap_alloc_span(unsigned span_class);
+
+/* A large object: pages > 0, aligned to align_pages (power of two; 0: any). */
+struct mspan *mheap_alloc_large(size_t pages, size_t align_pages);
+
+/* The span's objects are all free; it is on no mcentral list. */
+void mheap_free_span(struct mspan *span);
+
+/* Frame runs. See slate_page_alloc(). node: preferred, or SLATE_ANY_NODE. */
+pfn_t mheap_alloc_pages(size_t n, const struct page_fit *fit, unsigned node);
+
+/* Returns n, or the index of the first frame that is not part of an allocated run; then nothing was
+ * freed. */
+size_t mheap_free_pages(pfn_t pfn, size_t n);
+
+/* Single frames by the batch, for magazines: a slot holds frame number + 1. */
+unsigned mheap_take_frames(void **out, unsigned n);
+/* Returns the first value that was not an allocated frame (its caller reports it), or NULL. */
+void *mheap_give_frames(void **frames, unsigned n);
+
+static inline void *frame_to_slot(pfn_t pfn)
+{
+	return (void *)(uintptr_t)(pfn.v + 1);
+}
+
+static inline pfn_t slot_to_frame(const void *slot)
+{
+	return (pfn_t){(size_t)(uintptr_t)slot - 1};
+}
+
+/* A metadata object of this fixalloc, fed from frames when it is empty; NULL when there are none.
+ */
+void *mheap_alloc_metadata(struct fixalloc *fa);
+
+/* Metadata bytes that are never given back; NULL when there is no memory. */
+void *mheap_alloc_permanent(size_t size_bytes, size_t align_bytes);
+
+/* Walk this node's spans under the heap's lock; fn returns false to stop. */
+void mheap_for_each_span(unsigned node, bool (*fn)(struct mspan *span, void *arg), void *arg);
+
+void mheap_reset(void);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mspan.c (level 4) - the objects of a span: a bitmap, searched by words with count-trailing-zeros.
+ * Nothing is written into the frames themselves.
+ */
+#include "mm/mspan.h"
+
+#include "mm/arena.h"
+#include "mm/mmdebug.h"
+#include "mm/sizeclass.h"
+
+_Static_assert(SIZECLASS_MAX_ELEMS <= 8 * MSPAN_BITS_BYTES, "a bitmap holds a bit per object");
+_Static_assert(SIZECLASS_MAX_ELEMS <= UINT16_MAX, "counts are 16 bits");
+
+static unsigned words_of(const struct mspan *span)
+{
+	return (span->elem_count + MSPAN_WORD_BITS - 1) / MSPAN_WORD_BITS;
+}
+
+static void span_set_up(struct mspan *span, void *base, size_t pages, size_t elem_bytes,
+			size_t elem_count, unsigned span_class, unsigned long *bits)
+{
+	span->base = (uintptr_t)base;
+	span->pages = pages;
+	span->elem_bytes = elem_bytes;
+	span->elem_count = (uint16_t)elem_count;
+	span->allocated = 0;
+	span->free_word = 0;
+	span->span_class = (uint8_t)span_class;
+	span->alloc_bits = bits ? bits : span->inline_bits;
+	list_node_init(&span->link);
+	list_node_init(&span->all_link);
+	for (unsigned i = 0; i < words_of(span); i++)
+		span->alloc_bits[i] = 0;
+	/* release: pairs with the acquire in mspan_state() */
+	atomic_store_explicit(&span->state, MSPAN_IN_USE, memory_order_release);
+}
+
+bool mspan_needs_bits(unsigned span_class)
+{
+	return sizeclass_elems[span_class >> 1] > MSPAN_INLINE_ELEMS;
+}
+
+void mspan_init(struct mspan *span, void *base, size_t pages, unsigned span_class,
+		unsigned long *bits)
+{
+	unsigned sizeclass = span_class >> 1;
+
+	MM_ASSERT(pages == sizeclass_pages[sizeclass]);
+	MM_ASSERT((bits != NULL) == mspan_needs_bits(span_class));
+	span_set_up(span, base, pages, sizeclass_bytes[sizeclass], sizeclass_elems[sizeclass],
+		    span_class, bits);
+}
+
+void mspan_init_large(struct mspan *span, void *base, size_t pages)
+{
+	span_set_up(span, base, pages, pages << SLATE_PAGE_SHIFT, 1, PAGECLASS_LARGE, NULL);
+	span->inline_bits[0] = 1;
+	span->allocated = 1;
+}
+
+unsigned long *mspan_kill(struct mspan *span)
+{
+	unsigned long *bits = span->alloc_bits;
+
+	/* release: pairs with the acquire in mspan_state() */
+	atomic_store_explicit(&span->state, MSPAN_DEAD, memory_order_release);
+	return bits == span->inline_bits ? NULL : bits;
+}
+
+bool mspan_claim(struct mspan *span)
+{
+	uint8_t expected = MSPAN_IN_USE;
+
+	/* relaxed: of two callers one wins; what the winner writes later is ordered by the locks it
+	 * takes */
+	return atomic_compare_exchange_strong_explicit(&span->state, &expected, MSPAN_CLAIMED,
+						       memory_order_relaxed, memory_order_relaxed);
+}
+
+/* The bits of word i that stand for objects. */
+static unsigned long word_valid(const struct mspan *span, unsigned i)
+{
+	unsigned left = span->elem_count - i * MSPAN_WORD_BITS;
+
+	return left >= MSPAN_WORD_BITS ? ~0ul : (1ul << left) - 1;
+}
+
+unsigned mspan_take(struct mspan *span, void **out, unsigned n)
+{
+	unsigned words = words_of(span);
+	unsigned taken = 0;
+	unsigned i = span->free_word;
+
+	while (taken < n && i < words) {
+		unsigned long free_bits = ~span->alloc_bits[i] & word_valid(span, i);
+
+		if (free_bits == 0) {
+			i++;
+			continue;
+		}
+		uintptr_t word_base = span->base + i * MSPAN_WORD_BITS * span->elem_bytes;
+		do {
+			unsigned bit = (unsigned)__builtin_ctzl(free_bits);
+
+			free_bits &= free_bits - 1;
+			span->alloc_bits[i] |= 1ul << bit;
+			out[taken++] = (void *)(word_base + bit * span->elem_bytes);
+		} while (taken < n && free_bits != 0);
+	}
+	span->free_word = (uint16_t)i;
+	span->allocated = (uint16_t)(span->allocated + taken);
+	return taken;
+}
+
+/* Index of the object that holds addr; elem_count or more for the unused tail. */
+static size_t object_index(const struct mspan *span, uintptr_t addr)
+{
+	if (span->span_class == PAGECLASS_LARGE)
+		return 0;
+	return sizeclass_index(span->span_class >> 1, addr - span->base);
+}
+
+uintptr_t mspan_object_start(const struct mspan *span, uintptr_t addr)
+{
+	size_t index = object_index(span, addr);
+
+	return index < span->elem_count ? span->base + index * span->elem_bytes : 0;
+}
+
+bool mspan_is_taken(const struct mspan *span, uintptr_t start)
+{
+	size_t index = object_index(span, start);
+
+	return (span->alloc_bits[index / MSPAN_WORD_BITS] >> (index % MSPAN_WORD_BITS)) & 1;
+}
+
+enum mspan_verdict mspan_give(struct mspan *span, void *object)
+{
+	uintptr_t addr = (uintptr_t)object;
+	size_t index = object_index(span, addr);
+	unsigned word = (unsigned)(index / MSPAN_WORD_BITS);
+	unsigned long bit = 1ul << (index % MSPAN_WORD_BITS);
+
+	if (index >= span->elem_count || span->base + index * span->elem_bytes != addr)
+		return MSPAN_NOT_START;
+	if (!(span->alloc_bits[word] & bit))
+		return MSPAN_WAS_FREE;
+	span->alloc_bits[word] &= ~bit;
+	span->allocated--;
+	if (word < span->free_word)
+		span->free_word = (uint16_t)word;
+	return MSPAN_FREED;
+}
+
+const char *mspan_state_name(enum mspan_state state)
+{
+	static const char *const names[MSPAN_STATES] = {"dead", "in use", "manual", "claimed"};
+
+	return (unsigned)state < MSPAN_STATES ? names[state] : "unknown";
+}
+
+const char *mspan_validate(const struct mspan *span)
+{
+	unsigned set = 0;
+
+	if (mspan_state(span) == MSPAN_DEAD)
+		return "a dead span is listed";
+	for (unsigned i = 0; i < words_of(span); i++) {
+		unsigned long word = span->alloc_bits[i];
+
+		if (word & ~word_valid(span, i))
+			return "a bit is set beyond the span's last object";
+		if (i < span->free_word && word != word_valid(span, i))
+			return "a free object lies before the span's search hint";
+		for (; word != 0; word &= word - 1)
+			set++;
+	}
+	return set == span->allocated ? NULL : "a span's allocated count is not its set bits";
+}

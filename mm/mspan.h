@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mspan.h (level 4) - a run of frames with one purpose: objects of one size, or one large object.
+ *
+ * Who may touch which field is said by the key behind it:
+ *   (c) constant from mspan_init() until the span is dead
+ *   (m) the lock of the span's mcentral; for a large span the mheap's
+ *   (h) the lock of the span's mheap
+ *   (a) atomic
+ *
+ * Span structs come from a fixalloc and never turn into anything else, so a stale pointer to one
+ * can be read safely; state and base tell whether it still is what the reader looked for.
+ *
+ *   allocated = set bits among the first elem_count of alloc_bits
+ */
+#ifndef MM_MSPAN_H
+#define MM_MSPAN_H
+
+#include <stdatomic.h>
+
+#include <slate/types.h>
+
+#include "lib/list.h"
+
+/* Most objects of a span whose bits fit into the struct itself. */
+#define MSPAN_INLINE_ELEMS 128u
+#define MSPAN_WORD_BITS    (8u * sizeof(unsigned long))
+#define MSPAN_INLINE_WORDS (MSPAN_INLINE_ELEMS / MSPAN_WORD_BITS)
+/* Bitmap bytes of a span with more: room for SIZECLASS_MAX_ELEMS. */
+#define MSPAN_BITS_BYTES 128u
+
+enum mspan_state {
+	MSPAN_DEAD,    /* the struct is free */
+	MSPAN_IN_USE,  /* objects */
+	MSPAN_MANUAL,  /* owned by its caller: stacks */
+	MSPAN_CLAIMED, /* a large object on its way home */
+	MSPAN_STATES
+};
+
+struct mspan {
+	uintptr_t base;            /* (c) first byte */
+	size_t elem_bytes;         /* (c) */
+	unsigned long *alloc_bits; /* (m) the array is (c) */
+	uint16_t elem_count;       /* (c) */
+	uint16_t allocated;        /* (m) objects taken: in use, or in magazines */
+	uint16_t free_word;        /* (m) no free object in words before it */
+	uint8_t span_class;        /* (c) page class byte of its frames */
+	_Atomic uint8_t state; /* (a) enum mspan_state: release when set up, acquire in checks */
+	struct list link;      /* (m) in one of the mcentral's lists */
+
+	size_t pages;                                  /* (c) */
+	struct list all_link;                          /* (h) in the mheap's registry */
+	uint8_t node;                                  /* (c) NUMA node of its frames */
+	unsigned long inline_bits[MSPAN_INLINE_WORDS]; /* (m) */
+};
+
+/* What mspan_free_object() found. */
+enum mspan_verdict {
+	MSPAN_FREED,
+	MSPAN_NOT_START, /* the address is no object's start */
+	MSPAN_WAS_FREE,
+};
+
+/*
+ * Set up a span of objects: all free. bits: MSPAN_BITS_BYTES for a span of more than
+ * MSPAN_INLINE_ELEMS objects, else NULL. Publishing it (arena_set_span) is the caller's.
+ */
+void mspan_init(struct mspan *span, void *base, size_t pages, unsigned span_class,
+		unsigned long *bits);
+
+/* The same for one large object that fills the span. */
+void mspan_init_large(struct mspan *span, void *base, size_t pages);
+
+/* Back to dead; returns the bits that mspan_init() was given. */
+unsigned long *mspan_kill(struct mspan *span);
+
+/* Does this class need bits from outside? */
+bool mspan_needs_bits(unsigned span_class);
+
+/* Take up to n free objects, lowest first, into out; returns how many. Caller holds (m). */
+unsigned mspan_take(struct mspan *span, void **out, unsigned n);
+
+/* Give one back. Caller holds (m). */
+enum mspan_verdict mspan_give(struct mspan *span, void *object);
+
+/* The start of the object that holds addr, or 0 when addr lies in the tail that no object uses. */
+uintptr_t mspan_object_start(const struct mspan *span, uintptr_t addr);
+
+/* Is the object at this start address taken? Caller holds (m), or accepts a moment's answer. */
+bool mspan_is_taken(const struct mspan *span, uintptr_t start);
+
+static inline bool mspan_is_full(const struct mspan *span)
+{
+	return span->allocated == span->elem_count;
+}
+
+/* acquire: pairs with the release stores in mspan_init() and mspan_kill() */
+static inline enum mspan_state mspan_state(const struct mspan *span)
+{
+	return (enum mspan_state)atomic_load_explicit(&span->state, memory_order_acquire);
+}
+
+/* Large objects: in use -> claimed, by one caller only; false for all others. */
+bool mspan_claim(struct mspan *span);
+
+/* "dead", "in use" ... */
+const char *mspan_state_name(enum mspan_state state);
+
+/* The equation above; NULL or the name of what is wrong. Caller holds (m). */
+const char *mspan_validate(const struct mspan *span);
+
+#endif
