@@ -2,8 +2,9 @@
 /*
  * config.h - every build-time choice, with its default, its cost and a range check.
  *
- * Override with -DSLATE_X=... in SLATE_CFLAGS: plain decimal numbers, they become part of a symbol's name. A program
- * whose headers disagree with the library it links fails at link time, see SLATE_CONFIG_SYMBOL.
+ * Override with -DSLATE_X=... in SLATE_CFLAGS: plain decimal numbers, they become part of a
+ * symbol's name. A program whose headers disagree with the library it links fails at link time, see
+ * SLATE_CONFIG_SYMBOL.
  */
 #ifndef SLATE_CONFIG_H
 #define SLATE_CONFIG_H
@@ -14,9 +15,9 @@
 #endif
 
 /*
- * log2 of the bytes that one heap arena covers. Each arena that holds RAM costs a span pointer and a
- * class byte a frame: 0.22 % of a 64-bit arena, whether or not all of it is populated. Small machines
- * want small arenas.
+ * log2 of the bytes that one heap arena covers. Each arena that holds RAM costs a span pointer and
+ * a class byte a frame: 0.22 % of a 64-bit arena, whether or not all of it is populated. Small
+ * machines want small arenas.
  */
 #ifndef SLATE_ARENA_SHIFT
 #define SLATE_ARENA_SHIFT 26
@@ -66,14 +67,15 @@
 #endif
 
 /*
- * A symbol that spells the configuration. The library defines its own, every file that includes slate.h refers to
- * its own: when the two differ, the linker's message names both sides' values. Every choice above belongs here.
+ * A symbol that spells the configuration. The library defines its own, every file that includes
+ * slate.h refers to its own: when the two differ, the linker's message names both sides' values.
+ * Every choice above belongs here.
  */
-#define SLATE_CONFIG_NAME(page, arena, paddr, cpus, nodes, debug)                                  \
+#define SLATE_CONFIG_NAME(page, arena, paddr, cpus, nodes, debug) \
 	slate_config_page##page##_arena##arena##_paddr##paddr##_cpus##cpus##_nodes##nodes##_debug##debug
 #define SLATE_CONFIG_EXPAND(...) SLATE_CONFIG_NAME(__VA_ARGS__)
 #define SLATE_CONFIG_SYMBOL                                                                        \
-	SLATE_CONFIG_EXPAND(SLATE_PAGE_SHIFT, SLATE_ARENA_SHIFT, SLATE_PADDR_BITS, SLATE_MAX_CPUS,    \
+	SLATE_CONFIG_EXPAND(SLATE_PAGE_SHIFT, SLATE_ARENA_SHIFT, SLATE_PADDR_BITS, SLATE_MAX_CPUS, \
 			    SLATE_MAX_NODES, SLATE_DEBUG)
 extern const char SLATE_CONFIG_SYMBOL;
 

@@ -16,7 +16,8 @@
 enum slate_range_type {
 	SLATE_RANGE_NONE = 0,
 	SLATE_RANGE_USABLE,       /* RAM that nobody holds */
-	SLATE_RANGE_BOOT_RECLAIM, /* loader and boot-services memory, usable once the kernel says so */
+	SLATE_RANGE_BOOT_RECLAIM, /* loader and boot-services memory, usable once the kernel says so
+				   */
 	SLATE_RANGE_ACPI_RECLAIM, /* ACPI tables */
 	SLATE_RANGE_ACPI_NVS,
 	SLATE_RANGE_PERSISTENT, /* NVDIMM */
@@ -87,8 +88,8 @@ struct slate_lint {
 typedef void slate_lint_fn(const struct slate_lint *lint, void *arg);
 
 /*
- * Append one raw entry. Context: any, before or after start-up; the caller serialises. Returns false,
- * and counts it in map->dropped, when the array is full.
+ * Append one raw entry. Context: any, before or after start-up; the caller serialises. Returns
+ * false, and counts it in map->dropped, when the array is full.
  */
 bool slate_memmap_add(struct slate_memmap *map, uint64_t base, uint64_t size_bytes,
 		      enum slate_range_type type, const char *name);

@@ -21,14 +21,15 @@ unsigned long port_irq_save(void);
 void port_irq_restore(unsigned long state);
 
 /*
- * This CPU's number, 0 <= n < SLATE_MAX_CPUS, stable while interrupts are off. Not called before the
- * first slate_cpu_online().
+ * This CPU's number, 0 <= n < SLATE_MAX_CPUS, stable while interrupts are off. Not called before
+ * the first slate_cpu_online().
  */
 unsigned port_cpu(void);
 
 /*
- * Misuse or corruption. Called without locks, in the context of the offending call; report lives until it
- * returns. If it returns, the operation is void and the object concerned is leaked and counted.
+ * Misuse or corruption. Called without locks, in the context of the offending call; report lives
+ * until it returns. If it returns, the operation is void and the object concerned is leaked and
+ * counted.
  */
 void port_panic(const struct slate_report *report);
 
@@ -43,7 +44,8 @@ void port_log(const char *line);
  */
 bool port_run_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg);
 
-/* True when interrupts were enabled at the caller, so that port_run_on_cpu() may wait. Default: false. */
+/* True when interrupts were enabled at the caller, so that port_run_on_cpu() may wait. Default:
+ * false. */
 bool port_irq_enabled(void);
 
 /* A spin loop's hint to the core. Default: nothing. */

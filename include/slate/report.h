@@ -9,33 +9,33 @@
 
 enum slate_crime {
 	SLATE_CRIME_NONE,
-	SLATE_CRIME_DOUBLE_FREE,    /* the object is free already */
-	SLATE_CRIME_FOREIGN,        /* the pointer was never ours */
-	SLATE_CRIME_INTERIOR,       /* it points into an object, not at its start */
-	SLATE_CRIME_MISALIGNED,     /* it is not aligned as any object is */
-	SLATE_CRIME_WRONG_SIZE,     /* sized free: another class than the object's */
-	SLATE_CRIME_NOT_OBJECT,     /* frames, stacks or metadata given to slate_free() */
-	SLATE_CRIME_PAGE_FREE,      /* slate_page_free(): a frame that is not an allocated run's */
-	SLATE_CRIME_CORRUPT,        /* slate_validate(): an invariant does not hold */
-	SLATE_CRIME_WRONG_STAGE,    /* a call before the start-up stage that it needs */
-	SLATE_CRIME_BAD_ARGUMENT,   /* an argument outside its contract */
-	SLATE_CRIME_LOCK,           /* debug: lock order, or a lock taken twice by one CPU */
-	SLATE_CRIME_ASSERT,         /* debug: an internal assertion */
+	SLATE_CRIME_DOUBLE_FREE,  /* the object is free already */
+	SLATE_CRIME_FOREIGN,      /* the pointer was never ours */
+	SLATE_CRIME_INTERIOR,     /* it points into an object, not at its start */
+	SLATE_CRIME_MISALIGNED,   /* it is not aligned as any object is */
+	SLATE_CRIME_WRONG_SIZE,   /* sized free: another class than the object's */
+	SLATE_CRIME_NOT_OBJECT,   /* frames, stacks or metadata given to slate_free() */
+	SLATE_CRIME_PAGE_FREE,    /* slate_page_free(): a frame that is not an allocated run's */
+	SLATE_CRIME_CORRUPT,      /* slate_validate(): an invariant does not hold */
+	SLATE_CRIME_WRONG_STAGE,  /* a call before the start-up stage that it needs */
+	SLATE_CRIME_BAD_ARGUMENT, /* an argument outside its contract */
+	SLATE_CRIME_LOCK,         /* debug: lock order, or a lock taken twice by one CPU */
+	SLATE_CRIME_ASSERT,       /* debug: an internal assertion */
 	SLATE_CRIMES
 };
 
 struct slate_report {
 	enum slate_crime crime;
-	const char *call;     /* the public function: "slate_free" */
-	const char *detail;   /* static text: which rule was broken, or the failed expression */
-	uintptr_t address;    /* as the caller passed it */
-	size_t size_bytes;    /* as the caller passed it, 0 if none */
-	uintptr_t object;     /* start of the object concerned, 0 if unknown */
-	size_t object_bytes;  /* its element size, 0 if unknown */
-	uintptr_t span_base;  /* its span, 0 if unknown */
+	const char *call;    /* the public function: "slate_free" */
+	const char *detail;  /* static text: which rule was broken, or the failed expression */
+	uintptr_t address;   /* as the caller passed it */
+	size_t size_bytes;   /* as the caller passed it, 0 if none */
+	uintptr_t object;    /* start of the object concerned, 0 if unknown */
+	size_t object_bytes; /* its element size, 0 if unknown */
+	uintptr_t span_base; /* its span, 0 if unknown */
 	size_t span_pages;
-	unsigned cpu;         /* who noticed */
-	const char *file;     /* debug: where */
+	unsigned cpu;     /* who noticed */
+	const char *file; /* debug: where */
 	int line;
 };
 
@@ -44,8 +44,9 @@ const char *slate_crime_name(enum slate_crime crime);
 
 /*
  * The report as one line without a newline, for instance
- * "slate_free: double free of 0xffff800000123440 (64-byte object in span 0xffff800000123000+2 pages) on CPU 1".
- * buf of size_bytes is always terminated. Returns the length that the whole text needs. Context: any.
+ * "slate_free: double free of 0xffff800000123440 (64-byte object in span 0xffff800000123000+2
+ * pages) on CPU 1". buf of size_bytes is always terminated. Returns the length that the whole text
+ * needs. Context: any.
  */
 size_t slate_report_format(char *buf, size_t size_bytes, const struct slate_report *report);
 

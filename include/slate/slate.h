@@ -3,13 +3,13 @@
  * slate.h - the kernel memory allocator: frames, runs of frames, and objects, on every CPU and in
  * interrupt handlers.
  *
- * Start-up has stages. slate_init() (one CPU, interrupts off, no CPU number) makes every allocation call work,
- * through the bootstrap cache; slate_cpu_online() is called once on each CPU when its port_cpu() works;
- * the first one inherits the bootstrap cache.
+ * Start-up has stages. slate_init() (one CPU, interrupts off, no CPU number) makes every allocation
+ * call work, through the bootstrap cache; slate_cpu_online() is called once on each CPU when its
+ * port_cpu() works; the first one inherits the bootstrap cache.
  *
- * Context, unless a function says otherwise: any except NMI; interrupt handlers included. No function
- * sleeps. Locks are taken inside, with interrupts off; the caller may hold its own locks, but not one that a
- * hook of port.h takes.
+ * Context, unless a function says otherwise: any except NMI; interrupt handlers included. No
+ * function sleeps. Locks are taken inside, with interrupts off; the caller may hold its own locks,
+ * but not one that a hook of port.h takes.
  */
 #ifndef SLATE_SLATE_H
 #define SLATE_SLATE_H
@@ -21,11 +21,11 @@
 
 enum slate_status {
 	SLATE_OK = 0,
-	SLATE_EINVAL = -1,  /* an argument outside its contract */
-	SLATE_ENOMEM = -2,  /* no memory for what the call needs */
-	SLATE_EEXIST = -3,  /* the range, or a part of it, is there already */
-	SLATE_ESTAGE = -4,  /* too early, or twice */
-	SLATE_ERANGE = -5,  /* outside what the direct map or the configuration covers */
+	SLATE_EINVAL = -1, /* an argument outside its contract */
+	SLATE_ENOMEM = -2, /* no memory for what the call needs */
+	SLATE_EEXIST = -3, /* the range, or a part of it, is there already */
+	SLATE_ESTAGE = -4, /* too early, or twice */
+	SLATE_ERANGE = -5, /* outside what the direct map or the configuration covers */
 };
 
 /* Flags of an allocation; or them together. */
@@ -38,38 +38,40 @@ enum slate_status {
 /* ---- Start-up ---- */
 
 struct slate_init_params {
-	struct slate_memmap *map;   /* built by slate_memmap_build(); read only here */
+	struct slate_memmap *map;    /* built by slate_memmap_build(); read only here */
 	uintptr_t direct_map_offset; /* virtual = physical + offset, modulo the word */
-	uint64_t mapped_limit;      /* physical addresses below it are mapped; 0: all are */
+	uint64_t mapped_limit;       /* physical addresses below it are mapped; 0: all are */
 };
 
 /*
- * Take the usable ranges. Metadata is carved out of them (at most 0.4 % of RAM on machines of 64 MiB and
- * more). Returns SLATE_OK, SLATE_EINVAL (no map, map not built), SLATE_ENOMEM (no usable range can hold its own
- * metadata), SLATE_ESTAGE (called before). Context: one CPU, interrupts off.
+ * Take the usable ranges. Metadata is carved out of them (at most 0.4 % of RAM on machines of 64
+ * MiB and more). Returns SLATE_OK, SLATE_EINVAL (no map, map not built), SLATE_ENOMEM (no usable
+ * range can hold its own metadata), SLATE_ESTAGE (called before). Context: one CPU, interrupts off.
  */
 int slate_init(const struct slate_init_params *params);
 
 /*
  * Give more physical memory, frame aligned inward, at any time. Its metadata lies at its own start.
- * Returns SLATE_OK; SLATE_EINVAL (nothing left after alignment, node out of range); SLATE_EEXIST (overlaps
- * memory that was added before); SLATE_ERANGE (beyond SLATE_PADDR_BITS or unmapped metadata); SLATE_ENOMEM (too
- * small for its own metadata).
+ * Returns SLATE_OK; SLATE_EINVAL (nothing left after alignment, node out of range); SLATE_EEXIST
+ * (overlaps memory that was added before); SLATE_ERANGE (beyond SLATE_PADDR_BITS or unmapped
+ * metadata); SLATE_ENOMEM (too small for its own metadata).
  */
 int slate_add_memory(paddr_t base, uint64_t size_bytes, unsigned node);
 
 /*
- * This CPU joins: called on it, with interrupts off, port_cpu() valid. Returns SLATE_OK, SLATE_ENOMEM,
- * SLATE_ERANGE (number too high) or SLATE_ESTAGE (already online, or before slate_init).
+ * This CPU joins: called on it, with interrupts off, port_cpu() valid. Returns SLATE_OK,
+ * SLATE_ENOMEM, SLATE_ERANGE (number too high) or SLATE_ESTAGE (already online, or before
+ * slate_init).
  */
 int slate_cpu_online(void);
 
 /* ---- Objects ---- */
 
 /*
- * size_bytes of memory, aligned to 8 (16 for sizes that are multiples of 16, naturally for powers of two), or
- * NULL. Size 0 gives a unique pointer that may not be read. Before NULL all caches were drained, those of
- * other CPUs too where interrupts are enabled and port_run_on_cpu() works. slate_zalloc() returns zeroes.
+ * size_bytes of memory, aligned to 8 (16 for sizes that are multiples of 16, naturally for powers
+ * of two), or NULL. Size 0 gives a unique pointer that may not be read. Before NULL all caches were
+ * drained, those of other CPUs too where interrupts are enabled and port_run_on_cpu() works.
+ * slate_zalloc() returns zeroes.
  */
 void *slate_alloc(size_t size_bytes);
 void *slate_zalloc(size_t size_bytes);
@@ -84,20 +86,23 @@ void *slate_calloc(size_t n, size_t size_bytes);
 void *slate_alloc_aligned(size_t size_bytes, size_t align_bytes, unsigned flags);
 
 /*
- * Resize, keep the first min(old, new) bytes and the largest power of two that divides the old element size.
- * object NULL: as slate_alloc(). size_bytes 0: frees and returns NULL. On NULL otherwise the object is unchanged.
+ * Resize, keep the first min(old, new) bytes and the largest power of two that divides the old
+ * element size. object NULL: as slate_alloc(). size_bytes 0: frees and returns NULL. On NULL
+ * otherwise the object is unchanged.
  */
 void *slate_realloc(void *object, size_t size_bytes);
 
 /*
- * Give an object back, from any CPU. NULL is nothing. slate_free_sized() takes the size of the allocation, or any
- * that falls in the same class, and reports another. Misuse is a report (double frees at the latest when the cache
- * is flushed), and the call is void.
+ * Give an object back, from any CPU. NULL is nothing. slate_free_sized() takes the size of the
+ * allocation, or any that falls in the same class, and reports another. Misuse is a report, and the
+ * call is void: foreign, special and misaligned pointers and wrong sizes at once; double frees and
+ * interior pointers at the latest when the magazine that took them is flushed (slate_flush()).
  */
 void slate_free(void *object);
 void slate_free_sized(void *object, size_t size_bytes);
 
-/* What the object can really hold, at least its requested size. 0 and a report for a pointer that is not an object. */
+/* What the object can really hold, at least its requested size. 0 and a report for a pointer that
+ * is not an object. */
 size_t slate_usable_size(const void *object);
 
 /* What slate_alloc(size_bytes) would give room for. */
@@ -108,22 +113,23 @@ size_t slate_good_size(size_t size_bytes);
 #define SLATE_ANY_NODE (~0u)
 
 struct slate_page_constraints {
-	uint64_t min;         /* lowest physical address of the run */
-	uint64_t max;         /* the run ends at or below; 0: no limit */
-	uint64_t align_bytes; /* power of two, 0: a frame */
+	uint64_t min;            /* lowest physical address of the run */
+	uint64_t max;            /* the run ends at or below; 0: no limit */
+	uint64_t align_bytes;    /* power of two, 0: a frame */
 	uint64_t boundary_bytes; /* power of two that the run does not cross, 0: none */
-	unsigned node;        /* SLATE_ANY_NODE, or the node to prefer */
-	unsigned flags;       /* SLATE_NOWAIT, _ANYCTX, _ZERO, _RESERVE */
+	unsigned node;           /* SLATE_ANY_NODE, or the node to prefer */
+	unsigned flags;          /* SLATE_NOWAIT, _ANYCTX, _ZERO, _RESERVE */
 };
 
 /*
- * n consecutive frames, lowest address that fits; constraints NULL: none. Contents are undefined without
- * SLATE_ZERO. Frames may lie above mapped_limit unless SLATE_ZERO or max forbid it. Returns SLATE_PFN_NONE when there are none, or
- * n is 0, or the constraints contradict each other.
+ * n consecutive frames, lowest address that fits; constraints NULL: none. Contents are undefined
+ * without SLATE_ZERO. Frames may lie above mapped_limit unless SLATE_ZERO or max forbid it. Returns
+ * SLATE_PFN_NONE when there are none, or n is 0, or the constraints contradict each other.
  */
 pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraints);
 
-/* Give n frames back: a whole run, or any part of one. Frames that are not an allocated run's are reported. */
+/* Give n frames back: a whole run, or any part of one. Frames that are not an allocated run's are
+ * reported. */
 void slate_page_free(pfn_t pfn, size_t n);
 
 /* Direct map. slate_virt() of an unmapped address is meaningless. */
@@ -132,14 +138,15 @@ paddr_t slate_phys(const void *va);
 
 /* ---- Upkeep ---- */
 
-/* Empty this CPU's caches and, where they can be reached, all others', so that frames and figures are exact. */
+/* Empty this CPU's caches and, where they can be reached, all others', so that frames and figures
+ * are exact. */
 void slate_flush(void);
 
-#endif
 /* ---- Configuration check ---- */
 
 /*
- * One pointer in each file that includes this: the reference that fails to link (config.h). It survives
+ * One pointer in each file that includes this: the reference that fails to link (config.h). It
+ * survives
  * --gc-sections where compiler and assembler know "retain"; elsewhere such a link is not checked.
  */
 #pragma GCC diagnostic push
@@ -153,3 +160,4 @@ static const char *const slate_config_check
 	= &SLATE_CONFIG_SYMBOL;
 #pragma GCC diagnostic pop
 
+#endif

@@ -20,20 +20,20 @@ struct slate_stats {
 	size_t reserved_pages; /* kept for RESERVE requests */
 	size_t released_pages; /* given back to the machine's owner */
 
-	size_t objects;       /* live objects as the spans see them: cached ones count */
+	size_t objects;        /* live objects as the spans see them: cached ones count */
 	size_t cached_objects; /* of these, in magazines and depots */
-	size_t large_objects; /* live objects above the largest class */
-	size_t object_bytes;  /* element sizes of all live objects, large ones included */
+	size_t large_objects;  /* live objects above the largest class */
+	size_t object_bytes;   /* element sizes of all live objects, large ones included */
 
-	size_t drains;       /* times that memory ran out and every cache was emptied */
-	size_t failures;     /* requests that got NULL */
-	size_t reports;      /* calls of port_panic() */
+	size_t drains;         /* times that memory ran out and every cache was emptied */
+	size_t failures;       /* requests that got NULL */
+	size_t reports;        /* calls of port_panic() */
 	size_t leaked_objects; /* given up after a report */
 };
 
 struct slate_class_stats {
 	size_t elem_bytes;
-	size_t span_pages;     /* of one span */
+	size_t span_pages; /* of one span */
 	size_t elems_per_span;
 	bool noscan;
 	size_t spans;
@@ -57,8 +57,9 @@ struct slate_node_stats {
 };
 
 /*
- * All figures at once. Counts of other CPUs' caches are read while they run and may lag by what one CPU
- * moves at a time; exact when the CPUs are quiet. Context: any but NMI. Takes the locks one by one.
+ * All figures at once. Counts of other CPUs' caches are read while they run and may lag by what one
+ * CPU moves at a time; exact when the CPUs are quiet. Context: any but NMI. Takes the locks one by
+ * one.
  */
 void slate_stats(struct slate_stats *stats);
 
@@ -73,10 +74,11 @@ bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats);
 bool slate_node_stats(unsigned node, struct slate_node_stats *stats);
 
 /*
- * Walk over everything and prove that it is consistent: bitmaps against summaries, spans against arena maps, lists
- * against states, the equation above. The first contradiction goes to port_panic() as SLATE_CRIME_CORRUPT.
- * Returns the number of contradictions. Other CPUs may run, then the equations are checked within their
- * stated bounds only. Context: interrupts enabled, not from a handler.
+ * Walk over everything and prove that it is consistent: bitmaps against summaries, spans against
+ * arena maps, lists against states, the equation above. The first contradiction goes to
+ * port_panic() as SLATE_CRIME_CORRUPT. Returns the number of contradictions. Other CPUs may run,
+ * then the equations are checked within their stated bounds only. Context: interrupts enabled, not
+ * from a handler.
  */
 size_t slate_validate(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * types.h - page and address types. A frame number, a physical address and a pointer are three types;
- * only the functions here and slate_phys()/slate_virt() convert between them.
+ * types.h - page and address types. A frame number, a physical address and a pointer are three
+ * types; only the functions here and slate_phys()/slate_virt() convert between them.
  */
 #ifndef SLATE_TYPES_H
 #define SLATE_TYPES_H

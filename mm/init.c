@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * init.c (level 8) - memory comes in: the boot map at start-up, further ranges at any time; CPUs
+ * come online.
+ *
+ * The metadata of a node's boot ranges is pooled at the end of its largest mapped range, so that
+ * the low addresses, which DMA wants, stay free. A range that is added later carries its metadata
+ * at its own start, and can be removed as one piece.
+ */
+#include "mm/init.h"
+
+#include <slate/port.h>
+#include <slate/slate.h>
+
+#include "lib/bits.h"
+#include "lib/list.h"
+#include "mm/bootmem.h"
+#include "mm/directmap.h"
+#include "mm/mcache.h"
+#include "mm/mcentral.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+#include "mm/reclaim.h"
+
+/* One range that was added, metadata and all. The record lies in that metadata. */
+struct memrange {
+	struct list link; /* (hotplug) in ascending order of arrival */
+	pfn_t start;      /* (c) */
+	size_t pages;     /* (c) */
+	unsigned node;    /* (c) */
+};
+
+/* Guards the registry and all growth. Taken with interrupts as they are: growth clears metadata. */
+static struct spinlock hotplug;
+static struct list ranges = LIST_INIT(ranges);
+static _Atomic bool
+	initialised; /* (a) release at the end of slate_init(), acquire in init_check() */
+
+bool init_check(const char *call)
+{
+	if (atomic_load_explicit(&initialised, memory_order_acquire))
+		return true;
+	struct slate_report report = {
+		.crime = SLATE_CRIME_WRONG_STAGE,
+		.call = call,
+		.detail = "slate_init() has not run",
+	};
+
+	mm_report(&report);
+	return false;
+}
+
+/* ---- Ranges ---- */
+
+static size_t range_pages(const struct slate_range *range)
+{
+	return (size_t)(range->size_bytes >> SLATE_PAGE_SHIFT);
+}
+
+static pfn_t range_start(const struct slate_range *range)
+{
+	return paddr_to_pfn((paddr_t){range->base});
+}
+
+static bool range_usable(const struct slate_range *range, unsigned node)
+{
+	return range->type == SLATE_RANGE_USABLE && range->node == node;
+}
+
+static bool range_registered(pfn_t start, size_t pages)
+{
+	struct list *link;
+
+	list_for_each (link, &ranges) {
+		const struct memrange *range = list_entry(link, struct memrange, link);
+
+		if (start.v < range->start.v + range->pages && range->start.v < start.v + pages)
+			return true;
+	}
+	return false;
+}
+
+/* Record [start, start + pages); the record and metadata come from *metadata. */
+static bool range_record(pfn_t start, size_t pages, unsigned node, struct bootmem *metadata)
+{
+	struct memrange *range = bootmem_alloc(metadata, sizeof(*range), _Alignof(struct memrange));
+
+	if (!range)
+		return false;
+	*range = (struct memrange){.start = start, .pages = pages, .node = node};
+	list_insert_back(&ranges, &range->link);
+	return true;
+}
+
+/* Bytes of metadata for a range; the arena that holds the former range's last frame is counted
+ * already. */
+static size_t range_metadata(pfn_t start, size_t pages, size_t *arenas_end)
+{
+	pfn_t fresh = {start.v > *arenas_end ? start.v : *arenas_end};
+	size_t bytes = sizeof(struct memrange) + 64 + align_up(pagealloc_region_bytes(pages), 64);
+
+	if (fresh.v < start.v + pages)
+		bytes += arena_register_bytes(fresh, start.v + pages - fresh.v);
+	*arenas_end = align_up(start.v + pages, ARENA_PAGES);
+	return bytes;
+}
+
+/* ---- The boot map ---- */
+
+/* Where a node's metadata lies: the last frames of one range's mapped part. */
+struct pool {
+	size_t range; /* its index in the map */
+	pfn_t start;
+	size_t pages;
+};
+
+static size_t node_metadata_pages(const struct slate_memmap *map, unsigned node)
+{
+	size_t arenas_end = 0;
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < map->count; i++) {
+		if (range_usable(&map->ranges[i], node))
+			bytes += range_metadata(range_start(&map->ranges[i]),
+						range_pages(&map->ranges[i]), &arenas_end);
+	}
+	/* A pool splits its range into two regions at most. */
+	return bytes ? bytes_to_pages(bytes + 2 * align_up(pagealloc_region_bytes(1), 64)) : 0;
+}
+
+static bool is_pool(const struct pool *pools, size_t range)
+{
+	for (unsigned node = 0; node < SLATE_MAX_NODES; node++) {
+		if (pools[node].pages && pools[node].range == range)
+			return true;
+	}
+	return false;
+}
+
+/* The largest mapped range of the node (SLATE_ANY_NODE: of any) that can hold the pool and is none
+ * yet. */
+static bool choose_pool(const struct slate_memmap *map, unsigned node, size_t pages,
+			struct pool *pools, struct pool *pool)
+{
+	size_t best_pages = pages - 1;
+
+	pool->pages = 0;
+	for (size_t i = 0; i < map->count; i++) {
+		const struct slate_range *range = &map->ranges[i];
+		size_t start = range_start(range).v;
+		size_t end = start + range_pages(range);
+
+		if (range->type != SLATE_RANGE_USABLE || is_pool(pools, i) ||
+		    (node != SLATE_ANY_NODE && range->node != node))
+			continue;
+		if (end > directmap_end.v)
+			end = directmap_end.v;
+		if (end > start && end - start > best_pages) {
+			best_pages = end - start;
+			*pool = (struct pool){i, {end - pages}, pages};
+		}
+	}
+	return pool->pages != 0;
+}
+
+/* One usable range without its pool part. */
+static bool grow_piece(unsigned node, size_t start, size_t end, struct bootmem *metadata)
+{
+	return start >= end || mheap_grow(node, (pfn_t){start}, end - start, metadata);
+}
+
+static bool grow_node(const struct slate_memmap *map, unsigned node, const struct pool *pools,
+		      struct bootmem *metadata)
+{
+	for (size_t i = 0; i < map->count; i++) {
+		const struct slate_range *range = &map->ranges[i];
+		size_t start = range_start(range).v;
+		size_t end = start + range_pages(range);
+		size_t cut_start = end;
+		size_t cut_end = end;
+
+		if (!range_usable(range, node))
+			continue;
+		for (unsigned n = 0; n < SLATE_MAX_NODES; n++) {
+			if (pools[n].pages && pools[n].range == i) {
+				cut_start = pools[n].start.v;
+				cut_end = cut_start + pools[n].pages;
+			}
+		}
+		if (!range_record((pfn_t){start}, end - start, node, metadata) ||
+		    !grow_piece(node, start, cut_start, metadata) ||
+		    !grow_piece(node, cut_end, end, metadata))
+			return false;
+	}
+	return true;
+}
+
+/* The frames of a pool say what they are, as far as they lie in registered arenas. */
+static void mark_pool(pfn_t start, size_t pages)
+{
+	for (size_t i = 0; i < pages; i++) {
+		if (arena_of(pfn_add(start, i)))
+			arena_set_class(pfn_add(start, i), 1, PAGECLASS_META);
+	}
+}
+
+static int take_boot_map(const struct slate_memmap *map)
+{
+	struct pool pools[SLATE_MAX_NODES] = {{0}};
+	size_t donated_bytes = 0;
+
+	for (unsigned node = 0; node < SLATE_MAX_NODES; node++) {
+		size_t pages = node_metadata_pages(map, node);
+		struct pool pool;
+
+		if (pages == 0)
+			continue;
+		if (!choose_pool(map, node, pages, pools, &pool) &&
+		    !choose_pool(map, SLATE_ANY_NODE, pages, pools, &pool))
+			return SLATE_ENOMEM;
+		pools[node] = pool;
+	}
+	for (unsigned node = 0; node < SLATE_MAX_NODES; node++) {
+		const struct pool *pool = &pools[node];
+		struct bootmem metadata;
+
+		if (pool->pages == 0)
+			continue;
+		bootmem_init(&metadata, pfn_to_virt(pool->start), pool->pages << SLATE_PAGE_SHIFT);
+		if (!grow_node(map, node, pools, &metadata))
+			return SLATE_ENOMEM;
+		mark_pool(pool->start, pool->pages);
+		mheap_note_carved(map->ranges[pool->range].node, pool->pages);
+		if (bootmem_left(&metadata) > donated_bytes) {
+			donated_bytes = bootmem_left(&metadata);
+			mheap_donate((void *)metadata.next, donated_bytes);
+		}
+	}
+	return mheap_node_count() ? SLATE_OK : SLATE_ENOMEM;
+}
+
+int slate_init(const struct slate_init_params *params)
+{
+	const uint64_t last_pfn = SIZE_MAX >> 1;
+
+	if (atomic_load_explicit(&initialised, memory_order_relaxed))
+		return SLATE_ESTAGE;
+	if (!params || !params->map || (params->map->count && !params->map->ranges))
+		return SLATE_EINVAL;
+	for (size_t i = 0; i < params->map->count; i++) {
+		const struct slate_range *range = &params->map->ranges[i];
+
+		if (((range->base | range->size_bytes) & SLATE_PAGE_MASK) ||
+		    range->node >= SLATE_MAX_NODES ||
+		    (i > 0 && range->base < params->map->ranges[i - 1].base))
+			return SLATE_EINVAL;
+	}
+	uint64_t limit = params->mapped_limit >> SLATE_PAGE_SHIFT;
+
+	directmap_offset = params->direct_map_offset;
+	directmap_end = (pfn_t){(size_t)(limit && limit < last_pfn ? limit : last_pfn)};
+	mheap_init();
+	mcentral_init_all();
+	mcache_init();
+
+	int status = take_boot_map(params->map);
+
+	if (status != SLATE_OK)
+		return status;
+	/* release: pairs with the acquire in init_check() */
+	atomic_store_explicit(&initialised, true, memory_order_release);
+	return SLATE_OK;
+}
+
+/* ---- Later ---- */
+
+static int add_range(pfn_t start, size_t pages, unsigned node)
+{
+	size_t arenas_end = 0;
+	size_t metadata_pages = bytes_to_pages(range_metadata(start, pages, &arenas_end));
+	struct bootmem metadata;
+
+	if (range_registered(start, pages))
+		return SLATE_EEXIST;
+	if (metadata_pages >= pages)
+		return SLATE_ENOMEM;
+	if (start.v + metadata_pages > directmap_end.v)
+		return SLATE_ERANGE;
+	bootmem_init(&metadata, pfn_to_virt(start), metadata_pages << SLATE_PAGE_SHIFT);
+	if (!range_record(start, pages, node, &metadata) ||
+	    !mheap_grow(node, pfn_add(start, metadata_pages), pages - metadata_pages, &metadata))
+		return SLATE_ENOMEM;
+	mark_pool(start, metadata_pages);
+	mheap_note_carved(node, metadata_pages);
+	return SLATE_OK;
+}
+
+int slate_add_memory(paddr_t base, uint64_t size_bytes, unsigned node)
+{
+	const uint64_t limit = (uint64_t)1 << SLATE_PADDR_BITS;
+	uint64_t start = (base.v + SLATE_PAGE_MASK) >> SLATE_PAGE_SHIFT;
+	uint64_t end = (base.v + size_bytes) >> SLATE_PAGE_SHIFT;
+
+	if (!init_check("slate_add_memory"))
+		return SLATE_ESTAGE;
+	if (size_bytes > limit || base.v > limit - size_bytes)
+		return SLATE_ERANGE;
+	if (start >= end || node >= SLATE_MAX_NODES)
+		return SLATE_EINVAL;
+	spinlock_acquire(&hotplug);
+	int status = add_range((pfn_t){(size_t)start}, (size_t)(end - start), node);
+	spinlock_release(&hotplug);
+	return status;
+}
+
+int slate_cpu_online(void)
+{
+	unsigned cpu = port_cpu();
+
+	if (!init_check("slate_cpu_online"))
+		return SLATE_ESTAGE;
+	if (cpu >= SLATE_MAX_CPUS)
+		return SLATE_ERANGE;
+	spinlock_acquire(&hotplug);
+	int status = SLATE_ESTAGE;
+
+	if (!atomic_load_explicit(&mcaches[cpu], memory_order_relaxed))
+		status = mcache_online(cpu) ? SLATE_OK : SLATE_ENOMEM;
+	if (status == SLATE_OK)
+		mm_cpu_ids_valid();
+	spinlock_release(&hotplug);
+	return status;
+}
+
+void mm_reset(void)
+{
+	atomic_store_explicit(&initialised, false, memory_order_relaxed);
+	spinlock_init(&hotplug);
+	list_init(&ranges);
+	mm_lock_reset();
+	mm_debug_reset();
+	arena_reset();
+	mheap_reset();
+	mcentral_reset();
+	mcache_reset();
+	reclaim_reset();
+}

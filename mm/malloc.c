@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc.c (level 8) - objects: size to class and magazine, class byte of the frame to magazine on
+ * the way back. Everything above the largest class, or aligned to more than a frame, is a large
+ * object with frames of its own.
+ */
+#include <slate/slate.h>
+
+#include "lib/string.h"
+#include "mm/directmap.h"
+#include "mm/init.h"
+#include "mm/mcache.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+#include "mm/object.h"
+#include "mm/percpu.h"
+#include "mm/reclaim.h"
+
+#define OBJECT_ALIGN_MIN 8u
+
+static unsigned noscan_of(unsigned flags)
+{
+	return flags & SLATE_NOSCAN ? 1 : 0;
+}
+
+static void *alloc_class(unsigned span_class, unsigned flags)
+{
+	void *object = percpu_take(span_class);
+
+	if (object)
+		return object;
+	if (!init_check("slate_alloc"))
+		return NULL;
+	struct reclaim reclaim = {0};
+	do {
+		object = mcache_take_slow(span_class);
+		if (object)
+			return object;
+	} while (reclaim_next(&reclaim, flags));
+	return reclaim_failed();
+}
+
+static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
+{
+	if (size_bytes > SIZE_MAX / 2 || !init_check("slate_alloc"))
+		return NULL;
+	size_t pages = bytes_to_pages(size_bytes);
+	size_t natural = pages & (~pages + 1);
+	size_t align_pages = align_bytes >> SLATE_PAGE_SHIFT;
+	struct reclaim reclaim = {0};
+
+	if (align_pages < natural)
+		align_pages = natural;
+	do {
+		struct mspan *span = mheap_alloc_large(pages, align_pages);
+
+		if (span)
+			return (void *)span->base;
+	} while (reclaim_next(&reclaim, flags));
+	return reclaim_failed();
+}
+
+void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
+{
+	unsigned sizeclass = 0;
+
+	if (size_bytes <= SIZECLASS_MAX_BYTES && align_bytes <= OBJECT_ALIGN_MIN)
+		sizeclass = sizeclass_of(size_bytes);
+	else if (size_bytes <= SIZECLASS_MAX_BYTES && align_bytes <= SLATE_PAGE_SIZE)
+		sizeclass = sizeclass_of_aligned(size_bytes, align_bytes);
+
+	void *object = sizeclass ? alloc_class(sizeclass << 1 | noscan_of(flags), flags)
+				 : alloc_large(size_bytes ? size_bytes : 1, align_bytes, flags);
+
+	if (object && (flags & SLATE_ZERO))
+		memset(object, 0, size_bytes);
+	return object;
+}
+
+void *slate_alloc(size_t size_bytes)
+{
+	if (size_bytes <= SIZECLASS_MAX_BYTES)
+		return alloc_class(sizeclass_of(size_bytes) << 1, 0);
+	return alloc_large(size_bytes, 0, 0);
+}
+
+void *slate_zalloc(size_t size_bytes)
+{
+	return object_alloc(size_bytes, 0, SLATE_ZERO);
+}
+
+void *slate_alloc_flags(size_t size_bytes, unsigned flags)
+{
+	return object_alloc(size_bytes, 0, flags);
+}
+
+void *slate_alloc_aligned(size_t size_bytes, size_t align_bytes, unsigned flags)
+{
+	if (align_bytes == 0 || (align_bytes & (align_bytes - 1)))
+		return NULL;
+	return object_alloc(size_bytes, align_bytes, flags);
+}
+
+/* ---- Free ---- */
+
+static void report_pointer(enum slate_crime crime, const char *call, const char *detail,
+			   const void *object, size_t size_bytes, const struct mspan *span)
+{
+	struct slate_report report = {
+		.crime = crime,
+		.call = call,
+		.detail = detail,
+		.address = (uintptr_t)object,
+		.size_bytes = size_bytes,
+	};
+
+	if (span) {
+		report.object = mspan_object_start(span, (uintptr_t)object);
+		report.object_bytes = span->elem_bytes;
+		report.span_base = span->base;
+		report.span_pages = span->pages;
+	}
+	mm_report(&report);
+}
+
+/* A large object goes home at once: its struct is claimed under no lock but by the state itself. */
+static void free_large(void *object, const char *call)
+{
+	struct mspan *span = arena_span(virt_to_pfn(object));
+
+	if (!span) {
+		report_pointer(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
+			       0, NULL);
+	} else if (span->base != (uintptr_t)object) {
+		report_pointer(SLATE_CRIME_INTERIOR, call,
+			       "the pointer is not the start of the large object", object, 0, span);
+	} else if (!mspan_claim(span)) {
+		report_pointer(SLATE_CRIME_DOUBLE_FREE, call,
+			       "another CPU is freeing the large object", object, 0, span);
+	} else {
+		mheap_free_span(span);
+	}
+}
+
+/* Every class without magazines. */
+static void free_special(void *object, unsigned class, const char *call)
+{
+	switch (class) {
+	case PAGECLASS_LARGE:
+		free_large(object, call);
+		break;
+	case PAGECLASS_NONE:
+		report_pointer(SLATE_CRIME_FOREIGN, call,
+			       "the address lies in no memory that was added", object, 0, NULL);
+		break;
+	case PAGECLASS_FREE:
+		report_pointer(SLATE_CRIME_NOT_OBJECT, call,
+			       "the frame holds no objects: free, or a frame run", object, 0, NULL);
+		break;
+	default:
+		report_pointer(SLATE_CRIME_NOT_OBJECT, call, "the frame is the allocator's own",
+			       object, 0, NULL);
+		break;
+	}
+}
+
+/*
+ * At once: misaligned pointers, and in debug builds whatever the flush would find. Returns false
+ * when the call is void.
+ */
+static bool object_check(void *object, const char *call)
+{
+	if ((uintptr_t)object & (OBJECT_ALIGN_MIN - 1)) {
+		report_pointer(SLATE_CRIME_MISALIGNED, call, "objects are aligned to 8 bytes",
+			       object, 0, arena_span(virt_to_pfn(object)));
+		return false;
+	}
+#if SLATE_DEBUG
+	const struct mspan *span = arena_span(virt_to_pfn(object));
+
+	if (span && mspan_object_start(span, (uintptr_t)object) != (uintptr_t)object) {
+		report_pointer(SLATE_CRIME_INTERIOR, call,
+			       "the pointer is not the start of an object", object, 0, span);
+		return false;
+	}
+#endif
+	return true;
+}
+
+static void free_object(void *object, unsigned class, const char *call)
+{
+	if (class - 1u >= PAGECLASS_SPAN_LAST) {
+		free_special(object, class, call);
+	} else if (object_check(object, call) && !percpu_give(class, object)) {
+		mcache_give_slow(class, object, call);
+	}
+}
+
+void slate_free(void *object)
+{
+	if (object)
+		free_object(object, arena_class(virt_to_pfn(object)), "slate_free");
+}
+
+void slate_free_sized(void *object, size_t size_bytes)
+{
+	if (!object)
+		return;
+	unsigned class = arena_class(virt_to_pfn(object));
+	bool fits = true;
+
+	if (class - 1u < PAGECLASS_SPAN_LAST) {
+		fits = size_bytes <= SIZECLASS_MAX_BYTES && sizeclass_of(size_bytes) == class >> 1;
+	} else if (class == PAGECLASS_LARGE) {
+		const struct mspan *span = arena_span(virt_to_pfn(object));
+
+		fits = span && size_bytes <= span->elem_bytes &&
+		       bytes_to_pages(size_bytes) == span->pages;
+	}
+	if (!fits) {
+		report_pointer(SLATE_CRIME_WRONG_SIZE, "slate_free_sized",
+			       "the size belongs to another class than the object", object,
+			       size_bytes, arena_span(virt_to_pfn(object)));
+		return;
+	}
+	free_object(object, class, "slate_free_sized");
+}
+
+/* ---- Sizes ---- */
+
+size_t object_size(const void *object, const char *call)
+{
+	unsigned class = arena_class(virt_to_pfn(object));
+
+	if (class - 1u < PAGECLASS_SPAN_LAST)
+		return sizeclass_bytes[class >> 1];
+	const struct mspan *span =
+		class == PAGECLASS_LARGE ? arena_span(virt_to_pfn(object)) : NULL;
+
+	if (span && span->base == (uintptr_t)object)
+		return span->elem_bytes;
+	report_pointer(class == PAGECLASS_NONE ? SLATE_CRIME_FOREIGN
+		       : span                  ? SLATE_CRIME_INTERIOR
+					       : SLATE_CRIME_NOT_OBJECT,
+		       call, "the pointer is no object", object, 0, span);
+	return 0;
+}
+
+size_t slate_usable_size(const void *object)
+{
+	return object ? object_size(object, "slate_usable_size") : 0;
+}
+
+size_t slate_good_size(size_t size_bytes)
+{
+	if (size_bytes <= SIZECLASS_MAX_BYTES)
+		return sizeclass_bytes[sizeclass_of(size_bytes)];
+	if (size_bytes > SIZE_MAX / 2)
+		return size_bytes;
+	return bytes_to_pages(size_bytes) << SLATE_PAGE_SHIFT;
+}

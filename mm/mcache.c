@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mcache.c (level 7) - the slow paths of the per-CPU caches: exchange, refill, flush.
+ *
+ * Exchange with hysteresis. When take runs dry, the give magazine becomes the take magazine and is
+ * topped up to half. When give is full, the two change places only if take is at most half full;
+ * otherwise the full one goes to the depot. "Exchange if the other one isn't empty" would let an
+ * unlucky number of live objects miss on every pair.
+ */
+#include "mm/mcache.h"
+
+#include "mm/depot.h"
+#include "mm/fixalloc.h"
+#include "mm/mcentral.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+#include "mm/percpu.h"
+
+/* A magazine holds at most this many bytes of objects, a depot at most that many; but at least two.
+ */
+#define MAGAZINE_OBJECT_BYTES ((size_t)128 << 10)
+#define DEPOT_OBJECT_BYTES    ((size_t)1 << 20)
+
+_Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
+
+static struct mcache boot_cache;
+static struct fixalloc magazines;
+static struct depot depots[PAGECLASS_FRAME + 1];
+static uint8_t capacity[PAGECLASS_COUNT]; /* (const) after mcache_init() */
+
+static size_t object_bytes(unsigned class)
+{
+	return class == PAGECLASS_FRAME ? SLATE_PAGE_SIZE : sizeclass_bytes[class >> 1];
+}
+
+static bool has_magazines(unsigned class)
+{
+	return (class >= 2 && class <= PAGECLASS_SPAN_LAST) || class == PAGECLASS_FRAME;
+}
+
+unsigned mcache_capacity(unsigned class)
+{
+	return capacity[class];
+}
+
+static unsigned clamp(size_t value, unsigned low, unsigned high)
+{
+	return value < low ? low : value > high ? high : (unsigned)value;
+}
+
+static void cache_init(struct mcache *cache)
+{
+	for (unsigned class = 0; class < PAGECLASS_COUNT; class ++) {
+		atomic_init(&cache->take[class], MAGAZINE_DUMMY);
+		atomic_init(&cache->give[class], MAGAZINE_DUMMY);
+	}
+	atomic_init(&cache->refills, 0);
+	atomic_init(&cache->flushes, 0);
+	atomic_init(&cache->online, true);
+}
+
+void mcache_init(void)
+{
+	fixalloc_init(&magazines, "magazine", MAGAZINE_BYTES, MAGAZINE_BYTES);
+	for (unsigned class = 0; class <= PAGECLASS_FRAME; class ++) {
+		if (!has_magazines(class))
+			continue;
+		size_t cap =
+			clamp(MAGAZINE_OBJECT_BYTES / object_bytes(class), 2, MAGAZINE_CAP_MAX);
+		size_t depth = DEPOT_OBJECT_BYTES / (cap * object_bytes(class));
+
+		capacity[class] = (uint8_t)cap;
+		depot_init(&depots[class], clamp(depth, 2, DEPOT_DEPTH));
+	}
+	cache_init(&boot_cache);
+}
+
+static bool any_online;
+
+struct mcache *mcache_this(void)
+{
+	/* relaxed: the entry is this CPU's own, stored by itself */
+	return any_online ? atomic_load_explicit(&mcaches[mm_cpu()], memory_order_relaxed)
+			  : &boot_cache;
+}
+
+bool mcache_online(unsigned cpu)
+{
+	struct mcache *cache = &boot_cache;
+
+	if (any_online) {
+		cache = mheap_alloc_permanent(sizeof(*cache), _Alignof(struct mcache));
+		if (!cache)
+			return false;
+		cache_init(cache);
+	}
+	/* release: pairs with the acquire in statistics and drains of other CPUs */
+	atomic_store_explicit(&mcaches[cpu], cache, memory_order_release);
+	if (!any_online)
+		any_online = true;
+	return true;
+}
+
+/* ---- Magazines and what is behind them ---- */
+
+static struct magazine *magazine_new(void)
+{
+	return mheap_alloc_metadata(&magazines);
+}
+
+static void magazine_delete(magtop_t top)
+{
+	if (top != MAGAZINE_DUMMY)
+		fixalloc_free(&magazines, magazine_of(top));
+}
+
+static unsigned source_take(unsigned class, void **out, unsigned n)
+{
+	if (class == PAGECLASS_FRAME)
+		return mheap_take_frames(out, n);
+	return mcentral_take(class, out, n);
+}
+
+static void report_bad_frame(void *slot, const char *call)
+{
+	struct slate_report report = {
+		.crime = SLATE_CRIME_PAGE_FREE,
+		.call = call,
+		.detail = "the frame is free already; found when the magazine was flushed",
+		.address = (uintptr_t)pfn_to_paddr(slot_to_frame(slot)).v,
+		.size_bytes = SLATE_PAGE_SIZE,
+	};
+
+	mm_report(&report);
+}
+
+static void source_give(unsigned class, void **objects, unsigned n, const char *call)
+{
+	if (class != PAGECLASS_FRAME) {
+		mcentral_give(class, objects, n, call);
+		return;
+	}
+	void *bad = mheap_give_frames(objects, n);
+	if (bad)
+		report_bad_frame(bad, call);
+}
+
+/* Send home what a detached magazine holds; returns its empty top. */
+static magtop_t magazine_flush(unsigned class, magtop_t top, const char *call)
+{
+	unsigned count = magazine_count(top, capacity[class]);
+
+	if (count > 0)
+		source_give(class, top - count + 1, count, call);
+	return top - count;
+}
+
+/* Attach, or, when an interrupt handler was faster, send everything home. */
+static void put_back(enum mcache_side side, unsigned class, magtop_t top)
+{
+	if (top == MAGAZINE_DUMMY || percpu_attach(side, class, top))
+		return;
+	magazine_delete(magazine_flush(class, top, "slate_flush"));
+}
+
+static void count_event(size_t offset)
+{
+	unsigned long irq = port_irq_save();
+	_Atomic size_t *counter = (_Atomic size_t *)((char *)mcache_this() + offset);
+
+	/* relaxed: a figure for statistics */
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	port_irq_restore(irq);
+}
+
+/* ---- Take ---- */
+
+/* top, detached, holds less than half: bring it to half, or exchange it for a full one if it is
+ * empty. */
+static magtop_t top_up(unsigned class, magtop_t top)
+{
+	unsigned count = magazine_count(top, capacity[class]);
+	unsigned half = (capacity[class] + 1u) / 2;
+
+	if (count == 0) {
+		struct magazine *full = depot_pop(&depots[class]);
+
+		if (full) {
+			magazine_delete(top);
+			return &full->slot[MAGAZINE_CAP_MAX];
+		}
+	}
+	if (top == MAGAZINE_DUMMY) {
+		struct magazine *mag = magazine_new();
+
+		if (!mag)
+			return top;
+		top = magazine_empty(mag, capacity[class]);
+	}
+	if (count < half)
+		top += source_take(class, top + 1, half - count);
+	return top;
+}
+
+void *mcache_take_slow(unsigned class)
+{
+	magtop_t top = percpu_detach(MCACHE_TAKE, class);
+	void *object = *top;
+
+	if (!object) {
+		magtop_t give = percpu_detach(MCACHE_GIVE, class);
+
+		if (magazine_count(give, capacity[class]) > 0) {
+			magtop_t spare = top;
+			top = give;
+			give = spare;
+		}
+		top = top_up(class, top);
+		put_back(MCACHE_GIVE, class, give);
+		object = *top;
+		count_event(offsetof(struct mcache, refills));
+	}
+	if (object)
+		top--;
+	put_back(MCACHE_TAKE, class, top);
+	/* No magazine to be had: one object straight from its source. */
+	if (!object && source_take(class, &object, 1) == 0)
+		return NULL;
+	return object;
+}
+
+/* ---- Give ---- */
+
+/* give, detached, is full: return a top with room, which may be the dummy when there is none. */
+static magtop_t make_room(unsigned class, magtop_t give, const char *call)
+{
+	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+
+	if (magazine_count(take, capacity[class]) <= capacity[class] / 2u) {
+		put_back(MCACHE_TAKE, class, give);
+		if (take != MAGAZINE_DUMMY)
+			return take;
+		give = MAGAZINE_DUMMY;
+	} else {
+		put_back(MCACHE_TAKE, class, take);
+		if (!depot_push(&depots[class], magazine_of(give)))
+			return magazine_flush(class, give, call);
+	}
+	struct magazine *mag = magazine_new();
+	return mag ? magazine_empty(mag, capacity[class]) : MAGAZINE_DUMMY;
+}
+
+void mcache_give_slow(unsigned class, void *object, const char *call)
+{
+	magtop_t top = percpu_detach(MCACHE_GIVE, class);
+
+	if (top == MAGAZINE_DUMMY) {
+		struct magazine *mag = magazine_new();
+
+		if (mag)
+			top = magazine_empty(mag, capacity[class]);
+	} else if (magazine_is_full(top)) {
+		count_event(offsetof(struct mcache, flushes));
+		top = make_room(class, top, call);
+	}
+	if (magazine_is_full(top)) {
+		source_give(class, &object, 1, call);
+		return;
+	}
+	*++top = object;
+	put_back(MCACHE_GIVE, class, top);
+}
+
+/* ---- Drain ---- */
+
+void mcache_drain(void)
+{
+	for (unsigned class = 0; class <= PAGECLASS_FRAME; class ++) {
+		if (!has_magazines(class))
+			continue;
+		magtop_t take = percpu_detach(MCACHE_TAKE, class);
+		magtop_t give = percpu_detach(MCACHE_GIVE, class);
+
+		magazine_delete(magazine_flush(class, take, "slate_free"));
+		magazine_delete(magazine_flush(class, give, "slate_free"));
+	}
+}
+
+void mcache_drain_depots(void)
+{
+	for (unsigned class = 0; class <= PAGECLASS_FRAME; class ++) {
+		struct magazine *full;
+
+		if (!has_magazines(class))
+			continue;
+		while ((full = depot_pop(&depots[class])) != NULL)
+			magazine_delete(
+				magazine_flush(class, &full->slot[MAGAZINE_CAP_MAX], "slate_free"));
+	}
+}
+
+size_t mcache_cached(const struct mcache *cache, unsigned class)
+{
+	magtop_t take = atomic_load_explicit(&cache->take[class], memory_order_relaxed);
+	magtop_t give = atomic_load_explicit(&cache->give[class], memory_order_relaxed);
+
+	if (!has_magazines(class))
+		return 0;
+	return magazine_count(take, capacity[class]) + magazine_count(give, capacity[class]);
+}
+
+size_t mcache_depot_cached(unsigned class)
+{
+	return has_magazines(class) ? (size_t)depot_count(&depots[class]) * capacity[class] : 0;
+}
+
+size_t mcache_boot_cached(unsigned class)
+{
+	return any_online ? 0 : mcache_cached(&boot_cache, class);
+}
+
+void mcache_reset(void)
+{
+	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++)
+		atomic_store_explicit(&mcaches[cpu], NULL, memory_order_relaxed);
+	any_online = false;
+	mcache_init();
+}

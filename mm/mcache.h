@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mcache.h (level 7) - one per CPU: for each class a magazine to take from and one to give to,
+ * touched by no other CPU. The index is the frame's class byte, so that free needs no second table;
+ * the entries of classes that have no magazines hold the dummy for ever and send every free the
+ * slow way. PAGECLASS_FREE stands for single frames.
+ *
+ *   objects of a class in this cache = objects in its take magazine + in its give magazine
+ *
+ * Slow paths detach a magazine (the dummy takes its place), work on it with interrupts as the
+ * caller had them, and attach it again. If an interrupt handler attached another one meanwhile, the
+ * objects go to the depot or home.
+ */
+#ifndef MM_MCACHE_H
+#define MM_MCACHE_H
+
+#include <stdatomic.h>
+
+#include "mm/arena.h"
+#include "mm/magazine.h"
+
+#define PAGECLASS_FRAME PAGECLASS_FREE /* the class of single frames in magazines */
+
+enum mcache_side {
+	MCACHE_TAKE,
+	MCACHE_GIVE,
+};
+
+struct mcache {
+	/* (p) written by this CPU; (a) read relaxed by other CPUs' statistics */
+	_Alignas(128) _Atomic(magtop_t) take[PAGECLASS_COUNT];
+	_Atomic(magtop_t) give[PAGECLASS_COUNT];
+	/* (a) relaxed, slow paths only */
+	_Atomic size_t refills;
+	_Atomic size_t flushes;
+	_Atomic bool online;
+};
+
+/* By CPU number; NULL: never online. (a) release at slate_cpu_online(), acquire by other CPUs. */
+extern _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
+
+/* This CPU's, or the bootstrap mcache. Interrupts off. */
+struct mcache *mcache_this(void);
+
+static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
+{
+	return atomic_load_explicit(place, memory_order_relaxed);
+}
+
+/* relaxed: only this CPU follows the pointer; others read it as a number */
+static inline void mcache_set_top(_Atomic(magtop_t) *place, magtop_t top)
+{
+	atomic_store_explicit(place, top, memory_order_relaxed);
+}
+
+static inline _Atomic(magtop_t) *mcache_place(struct mcache *cache, enum mcache_side side,
+					      unsigned class)
+{
+	return side == MCACHE_TAKE ? &cache->take[class] : &cache->give[class];
+}
+
+/* Most objects that a magazine of the class holds; bounded in bytes. */
+unsigned mcache_capacity(unsigned class);
+
+void mcache_init(void);
+
+/*
+ * Make this CPU's mcache; the first CPU inherits the bootstrap one. Interrupts off, port_cpu()
+ * valid. Returns false without memory.
+ */
+bool mcache_online(unsigned cpu);
+
+/* The magazine was empty: exchange, refill, and take one. NULL: no memory below. */
+void *mcache_take_slow(unsigned class);
+
+/*
+ * The magazine was full: exchange or leave it in the depot, and give. Never fails: at worst the
+ * object goes straight home. call: the public function, for reports.
+ */
+void mcache_give_slow(unsigned class, void *object, const char *call);
+
+/* Everything in this CPU's magazines goes home. */
+void mcache_drain(void);
+
+/* Everything in the depots goes home. */
+void mcache_drain_depots(void);
+
+/* Objects of a class in one CPU's magazines, and in its depot. */
+size_t mcache_cached(const struct mcache *cache, unsigned class);
+size_t mcache_depot_cached(unsigned class);
+
+/* The same for the bootstrap cache; 0 once a CPU has inherited it. */
+size_t mcache_boot_cached(unsigned class);
+
+void mcache_reset(void);
+
+#endif

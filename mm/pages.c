@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* pages.c (level 8) - frames for callers: constraints checked, single frames through the magazines.
+ */
+#include <slate/slate.h>
+
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/directmap.h"
+#include "mm/init.h"
+#include "mm/mcache.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+#include "mm/percpu.h"
+#include "mm/reclaim.h"
+
+static pfn_t alloc_frame(unsigned flags)
+{
+	void *slot = percpu_take(PAGECLASS_FRAME);
+	struct reclaim reclaim = {0};
+
+	if (slot)
+		return slot_to_frame(slot);
+	do {
+		slot = mcache_take_slow(PAGECLASS_FRAME);
+		if (slot)
+			return slot_to_frame(slot);
+	} while (reclaim_next(&reclaim, flags));
+	reclaim_failed();
+	return SLATE_PFN_NONE;
+}
+
+static pfn_t alloc_run(size_t n, const struct page_fit *fit, unsigned node, unsigned flags)
+{
+	struct reclaim reclaim = {0};
+
+	do {
+		pfn_t pfn = mheap_alloc_pages(n, fit, node);
+
+		if (!pfn_is_none(pfn))
+			return pfn;
+	} while (reclaim_next(&reclaim, flags));
+	reclaim_failed();
+	return SLATE_PFN_NONE;
+}
+
+static bool is_pow2_or_0(uint64_t x)
+{
+	return (x & (x - 1)) == 0;
+}
+
+/* To frames; false when no run of n frames can satisfy them. */
+static bool to_fit(const struct slate_page_constraints *c, size_t n, struct page_fit *fit)
+{
+	const uint64_t top = (uint64_t)(SIZE_MAX >> 1) << SLATE_PAGE_SHIFT;
+
+	if (!is_pow2_or_0(c->align_bytes) || !is_pow2_or_0(c->boundary_bytes))
+		return false;
+	if (c->min > top || c->align_bytes > top || c->boundary_bytes > top)
+		return false;
+	if (c->max && (c->max <= c->min || ((c->max - c->min) >> SLATE_PAGE_SHIFT) < n))
+		return false;
+	if (c->boundary_bytes && (c->boundary_bytes >> SLATE_PAGE_SHIFT) < n)
+		return false;
+	*fit = (struct page_fit){
+		.min = {(size_t)((c->min + SLATE_PAGE_MASK) >> SLATE_PAGE_SHIFT)},
+		.end = {c->max > top ? 0 : (size_t)(c->max >> SLATE_PAGE_SHIFT)},
+		.align_pages = (size_t)(c->align_bytes >> SLATE_PAGE_SHIFT),
+		.boundary_pages = (size_t)(c->boundary_bytes >> SLATE_PAGE_SHIFT),
+	};
+	if ((c->flags & SLATE_ZERO) && (fit->end.v == 0 || fit->end.v > directmap_end.v))
+		fit->end = directmap_end;
+	return true;
+}
+
+pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraints)
+{
+	struct page_fit fit;
+
+	if (n == 0 || !init_check("slate_page_alloc"))
+		return SLATE_PFN_NONE;
+	if (!constraints)
+		return n == 1 ? alloc_frame(0) : alloc_run(n, NULL, SLATE_ANY_NODE, 0);
+	if (!to_fit(constraints, n, &fit))
+		return SLATE_PFN_NONE;
+
+	pfn_t pfn = alloc_run(n, &fit, constraints->node, constraints->flags);
+
+	if (!pfn_is_none(pfn) && (constraints->flags & SLATE_ZERO))
+		memset(pfn_to_virt(pfn), 0, n << SLATE_PAGE_SHIFT);
+	return pfn;
+}
+
+void slate_page_free(pfn_t pfn, size_t n)
+{
+	if (n == 1 && arena_class(pfn) == PAGECLASS_FREE) {
+		if (!percpu_give(PAGECLASS_FRAME, frame_to_slot(pfn)))
+			mcache_give_slow(PAGECLASS_FRAME, frame_to_slot(pfn), "slate_page_free");
+		return;
+	}
+	size_t freed = n ? mheap_free_pages(pfn, n) : 0;
+
+	if (freed == n && n > 0)
+		return;
+	struct slate_report report = {
+		.crime = n ? SLATE_CRIME_PAGE_FREE : SLATE_CRIME_BAD_ARGUMENT,
+		.call = "slate_page_free",
+		.detail = n ? "the frame is not part of an allocated run" : "no frames to free",
+		.address = (uintptr_t)pfn_to_paddr(pfn_add(pfn, freed)).v,
+		.size_bytes = n << SLATE_PAGE_SHIFT,
+	};
+
+	mm_report(&report);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* reclaim.c (level 8) - emptying the caches of all CPUs, before a request is refused or at the
+ * kernel's wish. */
+#include "mm/reclaim.h"
+
+#include <slate/port.h>
+#include <slate/slate.h>
+
+#include "mm/lockrank.h"
+#include "mm/mcache.h"
+
+static _Atomic size_t drains;   /* (a) relaxed */
+static _Atomic size_t failures; /* (a) relaxed */
+
+static void drain_here(void *arg)
+{
+	(void)arg;
+	mcache_drain();
+}
+
+/* Returns how many other CPUs were drained. */
+static unsigned drain_others(void)
+{
+	unsigned long irq = port_irq_save();
+	unsigned self = mm_cpu();
+	unsigned drained = 0;
+
+	port_irq_restore(irq);
+	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
+		/* acquire: pairs with the release in mcache_online() */
+		if (cpu == self || !atomic_load_explicit(&mcaches[cpu], memory_order_acquire))
+			continue;
+		if (port_run_on_cpu(cpu, drain_here, NULL))
+			drained++;
+	}
+	return drained;
+}
+
+bool reclaim_next(struct reclaim *reclaim, unsigned flags)
+{
+	mm_lock_assert_none();
+	switch (reclaim->step++) {
+	case 0:
+		mcache_drain();
+		mcache_drain_depots();
+		atomic_fetch_add_explicit(&drains, 1, memory_order_relaxed);
+		return true;
+	case 1:
+		if ((flags & (SLATE_NOWAIT | SLATE_ANYCTX)) || !port_irq_enabled())
+			return false;
+		return drain_others() > 0;
+	default:
+		return false;
+	}
+}
+
+void *reclaim_failed(void)
+{
+	atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
+	return NULL;
+}
+
+size_t reclaim_drains(void)
+{
+	return atomic_load_explicit(&drains, memory_order_relaxed);
+}
+
+size_t reclaim_failures(void)
+{
+	return atomic_load_explicit(&failures, memory_order_relaxed);
+}
+
+void reclaim_reset(void)
+{
+	atomic_store_explicit(&drains, 0, memory_order_relaxed);
+	atomic_store_explicit(&failures, 0, memory_order_relaxed);
+}
+
+void slate_flush(void)
+{
+	mcache_drain();
+	if (port_irq_enabled())
+		drain_others();
+	mcache_drain_depots();
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stats.c (level 9) - figures, gathered when asked for. The fast paths count nothing: what a
+ * magazine holds is read off its top, and objects in use are those out of their spans less those in
+ * magazines.
+ */
+#include <slate/stats.h>
+
+#include "mm/mcache.h"
+#include "mm/mcentral.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+#include "mm/reclaim.h"
+
+static struct mcache *cache_of(unsigned cpu)
+{
+	/* acquire: pairs with the release in mcache_online() */
+	return atomic_load_explicit(&mcaches[cpu], memory_order_acquire);
+}
+
+/* In all magazines and the depot. */
+static size_t class_cached(unsigned class)
+{
+	size_t cached = mcache_depot_cached(class) + mcache_boot_cached(class);
+
+	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
+		const struct mcache *cache = cache_of(cpu);
+
+		if (cache)
+			cached += mcache_cached(cache, class);
+	}
+	return cached;
+}
+
+static size_t counter(const _Atomic size_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void add_node(unsigned node, struct slate_stats *stats)
+{
+	struct mheap *heap = &mheaps[node];
+	struct slate_node_stats pages;
+
+	if (!slate_node_stats(node, &pages))
+		return;
+	stats->total_pages += pages.total_pages;
+	stats->free_pages += pages.free_pages;
+	stats->object_pages += counter(&heap->object_pages);
+	stats->manual_pages += counter(&heap->frame_pages);
+	stats->metadata_pages += counter(&heap->metadata_pages);
+	stats->large_objects += counter(&heap->large_objects);
+	stats->object_bytes += counter(&heap->large_bytes);
+}
+
+void slate_stats(struct slate_stats *stats)
+{
+	*stats = (struct slate_stats){
+		.drains = reclaim_drains(),
+		.failures = reclaim_failures(),
+		.reports = mm_report_count(),
+		.leaked_objects = mm_leak_count(),
+	};
+	for (unsigned node = 0; node < mheap_node_count(); node++)
+		add_node(node, stats);
+
+	stats->cached_pages = class_cached(PAGECLASS_FRAME);
+	stats->manual_pages -= stats->cached_pages;
+	stats->objects = stats->large_objects;
+	for (unsigned class = 0; class <= PAGECLASS_SPAN_LAST; class ++) {
+		struct slate_class_stats of_class;
+
+		if (!slate_class_stats(class, &of_class))
+			continue;
+		stats->objects += of_class.objects;
+		stats->cached_objects += of_class.cached_objects;
+		stats->object_bytes += of_class.objects * of_class.elem_bytes;
+	}
+}
+
+unsigned slate_class_count(void)
+{
+	return PAGECLASS_SPAN_LAST + 1;
+}
+
+bool slate_class_stats(unsigned span_class, struct slate_class_stats *stats)
+{
+	unsigned sizeclass = span_class >> 1;
+
+	if (sizeclass == 0 || span_class > PAGECLASS_SPAN_LAST)
+		return false;
+	*stats = (struct slate_class_stats){
+		.elem_bytes = sizeclass_bytes[sizeclass],
+		.span_pages = sizeclass_pages[sizeclass],
+		.elems_per_span = sizeclass_elems[sizeclass],
+		.noscan = span_class & 1,
+		.cached_objects = class_cached(span_class),
+	};
+	mcentral_counts(span_class, &stats->spans, &stats->objects);
+	stats->waste_bytes = stats->spans * (stats->span_pages * SLATE_PAGE_SIZE -
+					     stats->elems_per_span * stats->elem_bytes);
+	return true;
+}
+
+bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats)
+{
+	const struct mcache *cache = cpu < SLATE_MAX_CPUS ? cache_of(cpu) : NULL;
+
+	if (!cache)
+		return false;
+	*stats = (struct slate_cpu_stats){
+		.online = atomic_load_explicit(&cache->online, memory_order_relaxed),
+		.refills = counter(&cache->refills),
+		.flushes = counter(&cache->flushes),
+	};
+	for (unsigned class = 0; class <= PAGECLASS_SPAN_LAST; class ++) {
+		size_t objects = mcache_cached(cache, class);
+
+		stats->cached_objects += objects;
+		stats->cached_bytes += objects * sizeclass_bytes[class >> 1];
+	}
+	stats->cached_bytes += mcache_cached(cache, PAGECLASS_FRAME) << SLATE_PAGE_SHIFT;
+	return true;
+}
+
+bool slate_node_stats(unsigned node, struct slate_node_stats *stats)
+{
+	if (node >= mheap_node_count())
+		return false;
+	struct mheap *heap = &mheaps[node];
+	unsigned long irq = mm_lock_acquire(&heap->pages.lock);
+
+	stats->total_pages = heap->pages.total_pages + heap->carved_pages;
+	stats->free_pages = heap->pages.free_pages;
+	mm_lock_release(&heap->pages.lock, irq);
+	stats->largest_run_pages = pagealloc_largest(&heap->pages);
+	return stats->total_pages > 0;
+}

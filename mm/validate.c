@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * validate.c (level 9) - a walk over everything, to prove that it is consistent.
+ *
+ * Each structure is checked under its own lock, so other CPUs may run. Sums over several structures
+ * pass through a mismatch while an operation is in flight, so only one that stays counts.
+ *
+ * Shortcoming: the locks are held for as long as one structure's walk takes, with interrupts off.
+ */
+#include <slate/report.h>
+#include <slate/stats.h>
+
+#include "mm/directmap.h"
+#include "mm/mcache.h"
+#include "mm/mcentral.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+
+/* The first contradiction, and how many there are. */
+struct findings {
+	const char *detail;
+	uintptr_t address;
+	size_t count;
+};
+
+static void found(struct findings *findings, const char *detail, uintptr_t address)
+{
+	if (findings->count++ == 0) {
+		findings->detail = detail;
+		findings->address = address;
+	}
+}
+
+/* ---- Spans, from the heap's registry ---- */
+
+static bool check_span_map(struct mspan *span, void *arg)
+{
+	struct findings *findings = arg;
+	pfn_t pfn = virt_to_pfn((void *)span->base);
+
+	if (mspan_state(span) == MSPAN_DEAD) {
+		found(findings, "a dead span is registered", span->base);
+		return true;
+	}
+	for (size_t i = 0; i < span->pages; i++) {
+		if (arena_class(pfn_add(pfn, i)) != span->span_class)
+			found(findings, "a frame's class byte is not its span's", span->base);
+		else if (arena_span(pfn_add(pfn, i)) != span)
+			found(findings, "a frame does not lead to its span", span->base);
+	}
+	return true;
+}
+
+static bool add_span_pages(struct mspan *span, void *arg)
+{
+	*(size_t *)arg += span->pages;
+	return true;
+}
+
+static size_t counter(const _Atomic size_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+/* How often a sum is read again before a mismatch counts: an operation in flight passes through
+ * one. */
+#define SUM_ATTEMPTS 100
+
+/* pages in use = object_pages + frame_pages + metadata_pages (carved ones were never in the
+ * allocator) */
+static bool node_sums_agree(const struct mheap *heap)
+{
+	unsigned node = heap->pages.node;
+	struct slate_node_stats stats;
+	size_t objects = counter(&heap->object_pages);
+	size_t span_pages = 0;
+
+	if (!slate_node_stats(node, &stats))
+		return true;
+	mheap_for_each_span(node, add_span_pages, &span_pages);
+	return span_pages == objects &&
+	       stats.total_pages - stats.free_pages ==
+		       objects + counter(&heap->frame_pages) + counter(&heap->metadata_pages);
+}
+
+static void check_node_sums(const struct mheap *heap, struct findings *findings)
+{
+	for (unsigned attempt = 0; attempt < SUM_ATTEMPTS; attempt++) {
+		if (node_sums_agree(heap))
+			return;
+	}
+	found(findings, "frames in use are not those of spans, callers and metadata",
+	      heap->pages.node);
+}
+
+static void check_node(unsigned node, struct findings *findings)
+{
+	struct mheap *heap = &mheaps[node];
+	pfn_t where = SLATE_PFN_NONE;
+	const char *wrong = pagealloc_validate(&heap->pages, &where);
+
+	if (wrong)
+		found(findings, wrong, (uintptr_t)pfn_to_paddr(where).v);
+	mheap_for_each_span(node, check_span_map, findings);
+	check_node_sums(heap, findings);
+}
+
+/* ---- Spans, from the mcentrals ---- */
+
+static void check_list_locked(struct mcentral *central, struct list *list, bool full, size_t *spans,
+			      size_t *objects, struct findings *findings)
+{
+	struct list *link;
+
+	list_for_each (link, list) {
+		const struct mspan *span = list_entry(link, struct mspan, link);
+		const char *wrong = mspan_validate(span);
+
+		if (wrong)
+			found(findings, wrong, span->base);
+		if (span->span_class != central->span_class)
+			found(findings, "a span is listed in another class", span->base);
+		if (mspan_is_full(span) != full)
+			found(findings, "a span is on the wrong list", span->base);
+		if (span->allocated == 0 && full)
+			found(findings, "an empty span is listed as full", span->base);
+		*spans += 1;
+		*objects += span->allocated;
+	}
+}
+
+static void check_mcentral(unsigned span_class, struct findings *findings)
+{
+	struct mcentral *central = &mcentrals[span_class];
+	size_t spans = 0;
+	size_t objects = 0;
+	unsigned long irq = mm_lock_acquire(&central->lock);
+
+	check_list_locked(central, &central->partial, false, &spans, &objects, findings);
+	check_list_locked(central, &central->full, true, &spans, &objects, findings);
+	if (spans != central->spans)
+		found(findings, "a class's span count is not what its lists hold", span_class);
+	if (objects != central->objects)
+		found(findings, "a class's object count is not what its spans hold", span_class);
+	mm_lock_release(&central->lock, irq);
+}
+
+static void check_cached(struct findings *findings)
+{
+	struct slate_class_stats stats;
+
+	for (unsigned class = 0; class < slate_class_count(); class ++) {
+		unsigned attempt = 0;
+
+		while (slate_class_stats(class, &stats) && stats.cached_objects > stats.objects &&
+		       attempt < SUM_ATTEMPTS)
+			attempt++;
+		if (attempt == SUM_ATTEMPTS)
+			found(findings, "magazines hold more objects than left their spans", class);
+	}
+}
+
+size_t slate_validate(void)
+{
+	struct findings findings = {.count = 0};
+
+	for (unsigned node = 0; node < mheap_node_count(); node++)
+		check_node(node, &findings);
+	for (unsigned class = 2; class <= PAGECLASS_SPAN_LAST; class ++)
+		check_mcentral(class, &findings);
+	check_cached(&findings);
+	if (findings.count > 0) {
+		struct slate_report report = {
+			.crime = SLATE_CRIME_CORRUPT,
+			.call = "slate_validate",
+			.detail = findings.detail,
+			.address = findings.address,
+			.size_bytes = findings.count,
+		};
+
+		mm_report(&report);
+	}
+	return findings.count;
+}
