@@ -72,7 +72,7 @@ enum slate_lint_kind {
 	SLATE_LINT_INSIDE_USABLE,  /* a structure lies in usable RAM: taken out */
 	SLATE_LINT_OUTSIDE_MEMORY, /* a structure lies in no known range: kept reserved */
 	SLATE_LINT_UNKNOWN_TYPE,   /* treated as reserved */
-	SLATE_LINT_UNSORTED,       /* out of order: sorted (told once) */
+	SLATE_LINT_UNSORTED,       /* out of order among entries of one name: sorted (told once) */
 	SLATE_LINT_NO_ROOM,        /* the caller's array is full: usable memory was given up */
 	SLATE_LINT_KINDS
 };
@@ -103,8 +103,10 @@ bool slate_memmap_add_node(struct slate_memmap *map, uint64_t base, uint64_t siz
  * aligned (usable inward, all others outward), lie below 2^SLATE_PADDR_BITS, carry their node, and
  * neighbours of equal type, node and name are one. Splitting may need up to 2 * count + node_count
  * entries; when the array has no room, usable memory is given up (and told), never a reservation.
- * lint may be NULL. Returns the number of usable frames. Context: before start-up, or any later;
- * allocates nothing, takes no lock. Idea: memblock (Linux), e820 sanitizing.
+ * Where two entries of one type overlap, the bytes go to one of them. Node ranges are sorted and
+ * made disjoint, too; a node number from SLATE_MAX_NODES up counts as node 0. Building twice
+ * changes nothing. lint may be NULL. Returns the number of usable frames. Context: before start-up,
+ * or any later; allocates nothing, takes no lock. Idea: memblock (Linux), e820 sanitizing.
  */
 size_t slate_memmap_build(struct slate_memmap *map, slate_lint_fn *lint, void *arg);
 
