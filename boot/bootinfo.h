@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bootinfo.h - what the boot code found out, whichever loader and architecture: filled by the parsers in
- * boot/, read by kernel/. Addresses are physical. Everything here is static: nothing allocates before mm does.
+ * bootinfo.h - what the boot code found out, whichever loader and architecture: filled by the
+ * parsers in boot/, read by kernel/. Addresses are physical. Everything here is static: nothing
+ * allocates before mm does.
  */
 #ifndef BOOT_BOOTINFO_H
 #define BOOT_BOOTINFO_H
@@ -35,8 +36,8 @@ struct boot_info {
 	size_t cpu_count;
 	size_t cpus_dropped;
 	uint8_t node_distance[SLATE_MAX_NODES][SLATE_MAX_NODES]; /* SLIT; 0: unknown */
-	uint64_t rsdp;             /* ACPI root pointer, 0: none */
-	uint64_t dtb;              /* device tree, 0: none */
+	uint64_t rsdp;                                           /* ACPI root pointer, 0: none */
+	uint64_t dtb;                                            /* device tree, 0: none */
 	uintptr_t direct_map_offset;
 	uint64_t mapped_limit; /* the boot page tables map physical memory up to here */
 };

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmu.c - the final page tables: the direct map of all RAM, the kernel image page by page with its
+ * rights, and devices.
+ *
+ * Tables for the image and for devices are static. The direct map's are taken from the memory map,
+ * for nobody knows before how much RAM there is: one page for each 512 GiB, and without 1 GiB pages
+ * one for each GiB, too.
+ */
+#include "arch/x86_64/layout.h"
+#include "arch/x86_64/mmu.h"
+#include "arch/x86_64/regs.h"
+#include "boot/bootinfo.h"
+#include "boot/record.h"
+#include "lib/string.h"
+
+#define PTE_PRESENT  0x001ull
+#define PTE_WRITE    0x002ull
+#define PTE_THROUGH  0x008ull
+#define PTE_UNCACHED 0x010ull
+#define PTE_LARGE    0x080ull
+#define PTE_NX       (1ull << 63)
+
+#define TABLE_ENTRIES 512
+#define SIZE_2M       (1ull << 21)
+#define SIZE_1G       (1ull << 30)
+#define SIZE_512G     (1ull << 39)
+#define SIZE_4G       (4 * SIZE_1G)
+#define LOW_MEMORY    (1ull << 20)
+
+/* The direct map's room up to the kernel image is 128 TiB less 2 GiB. */
+#define DIRECT_MAP_MAX (1ull << 46)
+
+/* As many as kernel.ld allows the image to be long: 8 MiB. */
+#define IMAGE_TABLES 4
+
+#define CPUID_EXT1_EDX_1G (1u << 26)
+
+struct page_table {
+	uint64_t entry[TABLE_ENTRIES];
+} __attribute__((aligned(4096)));
+
+static struct page_table pml4, kernel_pdpt, kernel_pd, image_pt[IMAGE_TABLES];
+static struct page_table device_pd, device_pt;
+
+/* Bits of every entry that maps data: NX where the CPU has it. */
+static uint64_t pte_nx;
+static size_t device_pages; /* mapped so far */
+
+/* What the tables in use map, from physical 0 on. */
+static uint64_t direct_limit = SIZE_4G;
+
+extern const unsigned char text_start[], text_end[], rodata_end[], data_end[], boot_stack_guard[];
+
+uint64_t mmu_image_phys(const void *symbol)
+{
+	return (uintptr_t)symbol - KERNEL_VMA;
+}
+
+const void *mmu_phys(uint64_t pa, uint64_t size_bytes)
+{
+	if (pa == 0 || pa > direct_limit || size_bytes > direct_limit - pa)
+		return NULL;
+	return (const void *)(uintptr_t)(DIRECT_MAP_BASE + pa);
+}
+
+static struct page_table *table_at(uint64_t pa)
+{
+	return (struct page_table *)(uintptr_t)(DIRECT_MAP_BASE + pa);
+}
+
+/* Could RAM be there? The firmware reserves address space far above all RAM, which needs no
+ * mapping. */
+static bool type_is_ram(unsigned type)
+{
+	return type > SLATE_RANGE_NONE && type < SLATE_RANGE_FIRMWARE;
+}
+
+/* The end of RAM, rounded up to 1 GiB: at least 4 GiB, at most what CPU and address space allow. */
+static uint64_t ram_limit(void)
+{
+	uint32_t address_bits = cpuid_maybe(0x80000008).eax & 0xff;
+	uint64_t max = DIRECT_MAP_MAX;
+	uint64_t limit = SIZE_4G;
+
+	if (address_bits >= 32 && address_bits < 46)
+		max = 1ull << address_bits;
+	for (size_t i = 0; i < boot_info.map.count; i++) {
+		const struct slate_range *range = &boot_info.map.ranges[i];
+		uint64_t end = range->base + range->size_bytes;
+
+		if (!type_is_ram(range->type))
+			continue;
+		if (end < range->base || end > max)
+			end = max;
+		if (end > limit)
+			limit = end;
+	}
+	return (limit + SIZE_1G - 1) & ~(SIZE_1G - 1);
+}
+
+static uint64_t direct_tables(uint64_t limit, bool has_1g)
+{
+	uint64_t pdpts = (limit + SIZE_512G - 1) / SIZE_512G;
+
+	return has_1g ? pdpts : pdpts + limit / SIZE_1G;
+}
+
+/* Fill one table of large pages, from pa on up to limit. */
+static void fill_large(struct page_table *table, uint64_t pa, uint64_t limit, uint64_t step)
+{
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++, pa += step)
+		table->entry[i] =
+			pa < limit ? pa | PTE_PRESENT | PTE_WRITE | PTE_LARGE | pte_nx : 0;
+}
+
+/* One PDPT of page directories, taken one after the other from *next. */
+static void fill_pdpt(struct page_table *pdpt, uint64_t pa, uint64_t limit, uint64_t *next)
+{
+	memset(pdpt, 0, sizeof(*pdpt));
+	for (unsigned i = 0; i < TABLE_ENTRIES && pa < limit; i++, pa += SIZE_1G) {
+		fill_large(table_at(*next), pa, limit, SIZE_2M);
+		pdpt->entry[i] = *next | PTE_PRESENT | PTE_WRITE;
+		*next += sizeof(struct page_table);
+	}
+}
+
+static void map_direct(void)
+{
+	bool has_1g = cpuid_maybe(0x80000001).edx & CPUID_EXT1_EDX_1G;
+	uint64_t limit = ram_limit();
+	uint64_t next = 0;
+
+	/* Where the tables themselves find no place, map less: memory above stays usable as frames
+	 * only. */
+	while (!next) {
+		uint64_t bytes = direct_tables(limit, has_1g) * sizeof(struct page_table);
+
+		next = boot_take_free(&boot_info, bytes, SLATE_PAGE_SIZE, LOW_MEMORY, SIZE_4G,
+				      SLATE_RANGE_KERNEL, "page tables");
+		if (!next && limit == SIZE_4G)
+			return;
+		if (!next)
+			limit = limit / 2 > SIZE_4G ? limit / 2 & ~(SIZE_1G - 1) : SIZE_4G;
+	}
+	for (uint64_t pa = 0; pa < limit; pa += SIZE_512G) {
+		struct page_table *pdpt = table_at(next);
+
+		pml4.entry[DIRECT_PML4_INDEX + pa / SIZE_512G] = next | PTE_PRESENT | PTE_WRITE;
+		next += sizeof(struct page_table);
+		if (has_1g)
+			fill_large(pdpt, pa, limit, SIZE_1G);
+		else
+			fill_pdpt(pdpt, pa, limit, &next);
+	}
+	direct_limit = limit;
+}
+
+static void map_image(const unsigned char *start, const unsigned char *end, uint64_t rights)
+{
+	for (const unsigned char *va = start; va < end; va += SLATE_PAGE_SIZE) {
+		uint64_t pa = mmu_image_phys(va);
+
+		if (va == boot_stack_guard)
+			continue;
+		image_pt[pa / SIZE_2M].entry[pa / SLATE_PAGE_SIZE % TABLE_ENTRIES] = pa | rights;
+	}
+}
+
+static void map_kernel(void)
+{
+	map_image(text_start, text_end, PTE_PRESENT);
+	map_image(text_end, rodata_end, PTE_PRESENT | pte_nx);
+	map_image(rodata_end, data_end, PTE_PRESENT | PTE_WRITE | pte_nx);
+	for (unsigned i = 0; i < IMAGE_TABLES; i++)
+		kernel_pd.entry[i] = mmu_image_phys(&image_pt[i]) | PTE_PRESENT | PTE_WRITE;
+
+	device_pd.entry[0] = mmu_image_phys(&device_pt) | PTE_PRESENT | PTE_WRITE;
+	kernel_pdpt.entry[KERNEL_PDPT_INDEX] = mmu_image_phys(&kernel_pd) | PTE_PRESENT | PTE_WRITE;
+	kernel_pdpt.entry[DEVICE_PDPT_INDEX] = mmu_image_phys(&device_pd) | PTE_PRESENT | PTE_WRITE;
+	pml4.entry[KERNEL_PML4_INDEX] = mmu_image_phys(&kernel_pdpt) | PTE_PRESENT | PTE_WRITE;
+}
+
+void mmu_setup(void)
+{
+	pte_nx = msr_read(MSR_EFER) & EFER_NXE ? PTE_NX : 0;
+	map_direct();
+	map_kernel();
+	boot_info.direct_map_offset = DIRECT_MAP_BASE;
+	boot_info.mapped_limit = direct_limit;
+	cr3_write(mmu_image_phys(&pml4));
+}
+
+uint64_t mmu_cr3(void)
+{
+	return mmu_image_phys(&pml4);
+}
+
+volatile void *mmu_map_device(uint64_t pa, size_t size_bytes)
+{
+	uint64_t first = pa & ~(uint64_t)SLATE_PAGE_MASK;
+	size_t pages = (size_t)((pa - first + size_bytes + SLATE_PAGE_MASK) / SLATE_PAGE_SIZE);
+	uintptr_t va = DEVICE_MAP_BASE + device_pages * SLATE_PAGE_SIZE;
+
+	if (pages > TABLE_ENTRIES - device_pages)
+		return NULL;
+	for (size_t i = 0; i < pages; i++)
+		device_pt.entry[device_pages++] = (first + i * SLATE_PAGE_SIZE) | PTE_PRESENT |
+						  PTE_WRITE | PTE_THROUGH | PTE_UNCACHED | pte_nx;
+	return (volatile void *)(va + (pa - first));
+}
