@@ -15,9 +15,9 @@ HOST_DIR  := build/host-$(HOST_MODE)
 TSAN_DIR  := build/host-tsan-$(HOST_MODE)
 FUZZ_DIR  := build/host-fuzz
 
-# lib/mem.c stays out: the sanitizers bring their own memcpy. boot/ holds parsers, which are plain C as well.
+# boot/ holds parsers, which are plain C as well.
 HOST_SUPPORT := $(filter-out test-host/test_% test-host/fuzz_%,$(wildcard test-host/*.c))
-HOST_SRCS    := $(MM_SRCS) $(filter-out lib/mem.c,$(LIB_SRCS)) $(sort $(wildcard boot/*.c)) $(sort $(HOST_SUPPORT))
+HOST_SRCS    := $(MM_SRCS) $(LIB_SRCS) $(sort $(wildcard boot/*.c)) $(sort $(HOST_SUPPORT))
 
 # T=NAME takes test_NAME.c, whether written as NAME, test_NAME or test_NAME.c.
 T_NAME       := $(patsubst test_%,%,$(basename $(notdir $(T))))

@@ -11,6 +11,17 @@ LIB_HELP_OBJS := $(LIB_HELP_SRCS:%.c=$(LIB_DIR)/%.o)
 PUBLIC_HEADERS := $(sort $(wildcard include/slate/*.h))
 LIB_HEADERS    := $(PUBLIC_HEADERS:%=$(BUILD)/%)
 
+# The hooks of port.h stay visible: a kernel's own ones replace the weak defaults.
+PORT_HOOKS := $(shell sed -n 's/^[a-z].*[ *]\(port_[a-z_]*\)[^a-z_].*/\1/p' include/slate/port.h)
+
+# gcc's LTO objects become code when they are joined; lld does that by itself.
+LIB_LD = $(LD) $(ARCH_LDFLAGS)
+ifneq ($(findstring -flto,$(SLATE_CFLAGS)),)
+ifneq ($(LLVM),1)
+LIB_LD = $(CC) $(MM_CFLAGS) -nostdlib -flinker-output=nolto-rel
+endif
+endif
+
 .PHONY: lib
 lib: $(LIBSLATE) $(LIB_HEADERS)
 	@$(SIZE) $(LIB_DIR)/slate.o | awk 'NR == 2 { \
@@ -30,8 +41,9 @@ $(LIB_DIR)/helpers.a: $(LIB_HELP_OBJS)
 
 $(LIB_DIR)/slate.o: $(LIB_MM_OBJS) $(LIB_DIR)/helpers.a
 	@$(say) LD $@
-	$(Q)$(LD) $(ARCH_LDFLAGS) -r -o $@.all $(LIB_MM_OBJS) $(LIB_DIR)/helpers.a
-	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='slate_*' --keep-global-symbol='port_*' $@.all $@
+	$(Q)$(LIB_LD) -r -o $@.all $(LIB_MM_OBJS) $(LIB_DIR)/helpers.a
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='slate_*' \
+		$(PORT_HOOKS:%=--keep-global-symbol=%) $@.all $@
 
 $(LIBSLATE): $(LIB_DIR)/slate.o
 	@$(say) AR $@

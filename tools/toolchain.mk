@@ -17,8 +17,8 @@ SIZE    := llvm-size
 else
 CC      := $(CROSS_COMPILE)gcc
 LD      := $(CROSS_COMPILE)ld
-AR      := $(CROSS_COMPILE)ar
-NM      := $(CROSS_COMPILE)nm
+AR      := $(CROSS_COMPILE)gcc-ar
+NM      := $(CROSS_COMPILE)gcc-nm
 OBJCOPY := $(CROSS_COMPILE)objcopy
 SIZE    := $(CROSS_COMPILE)size
 endif
