@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * irq.c - this CPU's interrupt mask, and who gets an interrupt: the timer, or another CPU's
+ * message.
+ */
+#include "arch/aarch64/irq.h"
+
+#include "arch/aarch64/regs.h"
+#include "arch/aarch64/timer.h"
+#include "arch/arch.h"
+
+#define DAIF_IRQ 0x80
+
+#define TIMER_INTID_DEFAULT 27 /* PPI of the virtual timer by the base system architecture */
+
+static const struct gic *gic;
+static uint32_t timer_intid;
+
+unsigned long arch_irq_save(void)
+{
+	unsigned long state = reg_read(daif);
+
+	__asm__ volatile("msr daifset, #3" : : : "memory");
+	return state;
+}
+
+void arch_irq_restore(unsigned long state)
+{
+	reg_write(daif, state);
+}
+
+void arch_irq_enable(void)
+{
+	__asm__ volatile("msr daifclr, #3" : : : "memory");
+}
+
+bool arch_irq_enabled(void)
+{
+	return !(reg_read(daif) & DAIF_IRQ);
+}
+
+/* A masked interrupt that is pending ends the wait, too: none is lost in between. */
+void arch_idle(void)
+{
+	__asm__ volatile("msr daifset, #3\n\t"
+			 "dsb sy\n\t"
+			 "wfi\n\t"
+			 "msr daifclr, #3"
+			 :
+			 :
+			 : "memory");
+}
+
+void arch_relax(void)
+{
+	__asm__ volatile("yield" : : : "memory");
+}
+
+void irq_setup(const struct fdt_machine *machine)
+{
+	timer_intid = machine->timer_intid ? machine->timer_intid : TIMER_INTID_DEFAULT;
+	if (machine->gic_version == 2)
+		gic = gicv2_setup(machine);
+	else if (machine->gic_version == 3)
+		gic = gicv3_setup(machine);
+}
+
+void arch_irq_init_cpu(void)
+{
+	if (gic)
+		gic->init_cpu(percpu_self(), 1u << GIC_INTID_IPI | 1u << timer_intid);
+}
+
+void arch_ipi_send(unsigned cpu)
+{
+	if (!gic)
+		return;
+	/* what was written for the other CPU is visible to it before the interrupt arrives */
+	__asm__ volatile("dsb ishst" : : : "memory");
+	gic->send(percpu_of(cpu), GIC_INTID_IPI);
+}
+
+void irq_handle(void)
+{
+	if (!gic)
+		kernel_trap("interrupt without a controller", 0, 0, 0);
+
+	uint32_t token = gic->acknowledge();
+	uint32_t intid = token & 0xffffff;
+
+	if ((intid & 0x3ff) >= GIC_INTID_SPECIAL)
+		return;
+	if (intid == timer_intid)
+		timer_interrupt();
+	else if (intid == GIC_INTID_IPI)
+		kernel_ipi();
+	else
+		gic->disable(percpu_self(), intid);
+	gic->end(token);
+}

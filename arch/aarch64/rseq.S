@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rseq.S - the restartable sequences of aarch64; mm/rseq.h says what they are. The per-CPU base is TPIDR_EL1.
+ *
+ * In a sequence: x0, x1, x8 are inputs and stay; x2 .. x7 are scratch.
+ */
+#include <slate/config.h>
+
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ
+
+#include "mm/rseq.h"
+
+#define TAKE (8 * RSEQ_TAKE)
+
+	.macro	function name
+	.balign	32
+	.globl	\name
+	.type	\name, %function
+\name:
+	.endm
+
+/* Bracket one sequence: `commit` stands directly before its only store. */
+	.macro	sequence id
+.Lstart_\id:
+	.pushsection .rodata.slate_rseq, "a", %progbits
+	.long	.Lstart_\id - slate_rseq_text_start, .Lcommit_\id - slate_rseq_text_start
+	.popsection
+	.endm
+	.macro	commit id
+.Lcommit_\id:
+	.endm
+
+	.macro	load_cache reg
+	mrs	\reg, tpidr_el1
+	ldr	\reg, [\reg, #SLATE_PERCPU_OFFSET]
+	.endm
+
+	.section .rodata.slate_rseq, "a", %progbits
+	.balign	8
+	.globl	slate_rseq_table
+slate_rseq_table:
+
+	.section .text.slate_rseq, "ax", %progbits
+	.globl	slate_rseq_text_start
+slate_rseq_text_start:
+
+/* void *slate_alloc(size_t size_bytes) */
+function slate_alloc
+	cmp	x0, #(RSEQ_SIZE_MAX >> 12), lsl #12
+	b.hi	1f
+	add	x1, x0, #7
+	lsr	x1, x1, #3
+	adrp	x2, slate_rseq_size_index
+	add	x2, x2, :lo12:slate_rseq_size_index
+	ldrh	w1, [x2, x1, lsl #1]
+	sequence alloc
+	load_cache x3
+	ldr	x4, [x3, x1, lsl #3]
+	ldr	x5, [x4], #-8
+	cbz	x5, 1f
+	commit alloc
+	str	x4, [x3, x1, lsl #3]
+	mov	x0, x5
+	ret
+1:	b	slate_alloc_slow
+
+/*
+ * void slate_free(void *object)
+ *
+ * The rotation carries the low three bits to the top, so one compare refuses foreign, unmapped and misaligned pointers,
+ * and NULL. Classes without magazines have a give top that always looks full.
+ */
+function slate_free
+	sequence free
+	load_cache x3
+	add	x2, x3, #RSEQ_WINDOW_BASE
+	ldp	x4, x5, [x2]
+	ldr	x6, [x2, #16]
+	sub	x4, x0, x4
+	ror	x4, x4, #3
+	cmp	x4, x5
+	b.hs	1f
+	lsr	x4, x4, #9
+	ldrb	w4, [x6, x4]
+	ldr	x5, [x3, x4, lsl #3]
+	add	x5, x5, #8
+	tst	x5, #RSEQ_MAGAZINE_MASK
+	b.eq	1f
+	str	x0, [x5]
+	commit free
+	str	x5, [x3, x4, lsl #3]
+	ret
+1:	b	slate_free_slow
+
+/*
+ * void slate_free_sized(void *object, size_t size_bytes): the size must belong to the class byte, scan or noscan.
+ */
+function slate_free_sized
+	cmp	x1, #(RSEQ_SIZE_MAX >> 12), lsl #12
+	b.hi	1f
+	add	x8, x1, #7
+	lsr	x8, x8, #3
+	adrp	x2, slate_rseq_size_index
+	add	x2, x2, :lo12:slate_rseq_size_index
+	ldrh	w8, [x2, x8, lsl #1]
+	sequence free_sized
+	load_cache x3
+	add	x2, x3, #RSEQ_WINDOW_BASE
+	ldp	x4, x5, [x2]
+	ldr	x6, [x2, #16]
+	sub	x4, x0, x4
+	ror	x4, x4, #3
+	cmp	x4, x5
+	b.hs	1f
+	lsr	x4, x4, #9
+	ldrb	w4, [x6, x4]
+	add	x5, x4, #RSEQ_TAKE
+	cmp	x5, x8
+	b.ne	1f
+	ldr	x5, [x3, x4, lsl #3]
+	add	x5, x5, #8
+	tst	x5, #RSEQ_MAGAZINE_MASK
+	b.eq	1f
+	str	x0, [x5]
+	commit free_sized
+	str	x5, [x3, x4, lsl #3]
+	ret
+1:	b	slate_free_sized_slow
+
+/* pfn_t slate_frame_alloc(void): a slot holds frame number + 1 */
+function slate_frame_alloc
+	sequence frame_alloc
+	load_cache x3
+	ldr	x4, [x3, #(TAKE + 8 * RSEQ_FRAME_CLASS)]
+	ldr	x5, [x4], #-8
+	cbz	x5, 1f
+	commit frame_alloc
+	str	x4, [x3, #(TAKE + 8 * RSEQ_FRAME_CLASS)]
+	sub	x0, x5, #1
+	ret
+1:	b	slate_frame_alloc_slow
+
+/* void slate_frame_free(pfn_t pfn): what is no taken frame is found when the magazine is flushed */
+function slate_frame_free
+	sequence frame_free
+	load_cache x3
+	ldr	x5, [x3, #(8 * RSEQ_FRAME_CLASS)]
+	add	x5, x5, #8
+	tst	x5, #RSEQ_MAGAZINE_MASK
+	b.eq	1f
+	add	x4, x0, #1
+	str	x4, [x5]
+	commit frame_free
+	str	x5, [x3, #(8 * RSEQ_FRAME_CLASS)]
+	ret
+1:	b	slate_frame_free_slow
+
+/* void *slate_rseq_take(size_t index) */
+function slate_rseq_take
+	sequence take
+	load_cache x3
+	ldr	x4, [x3, x0, lsl #3]
+	ldr	x5, [x4], #-8
+	cbz	x5, 1f
+	commit take
+	str	x4, [x3, x0, lsl #3]
+1:	mov	x0, x5
+	ret
+
+/* bool slate_rseq_give(size_t index, void *object) */
+function slate_rseq_give
+	sequence give
+	load_cache x3
+	ldr	x5, [x3, x0, lsl #3]
+	add	x5, x5, #8
+	tst	x5, #RSEQ_MAGAZINE_MASK
+	b.eq	1f
+	str	x1, [x5]
+	commit give
+	str	x5, [x3, x0, lsl #3]
+	mov	w0, #1
+	ret
+1:	mov	w0, #0
+	ret
+
+/* magtop_t slate_rseq_detach(size_t index) */
+function slate_rseq_detach
+	sequence detach
+	load_cache x3
+	adrp	x4, magazine_dummy
+	add	x4, x4, :lo12:magazine_dummy
+	add	x4, x4, #RSEQ_DUMMY_SLOT
+	ldr	x5, [x3, x0, lsl #3]
+	commit detach
+	str	x4, [x3, x0, lsl #3]
+	mov	x0, x5
+	ret
+
+/* bool slate_rseq_attach(size_t index, magtop_t top) */
+function slate_rseq_attach
+	sequence attach
+	load_cache x3
+	adrp	x4, magazine_dummy
+	add	x4, x4, :lo12:magazine_dummy
+	add	x4, x4, #RSEQ_DUMMY_SLOT
+	ldr	x5, [x3, x0, lsl #3]
+	cmp	x5, x4
+	b.ne	1f
+	commit attach
+	str	x1, [x3, x0, lsl #3]
+	mov	w0, #1
+	ret
+1:	mov	w0, #0
+	ret
+
+	.globl	slate_rseq_text_end
+slate_rseq_text_end:
+
+/* struct mcache *slate_rseq_cache(void); void slate_rseq_set_cache(struct mcache *cache) */
+	.text
+function slate_rseq_cache
+	load_cache x0
+	ret
+
+function slate_rseq_set_cache
+	mrs	x1, tpidr_el1
+	str	x0, [x1, #SLATE_PERCPU_OFFSET]
+	ret
+
+	.section .rodata.slate_rseq, "a", %progbits
+	.globl	slate_rseq_table_end
+slate_rseq_table_end:
+
+#endif
+
+	.section .note.GNU-stack, "", %progbits
