@@ -9,6 +9,8 @@
 #include "arch/aarch64/regs.h"
 #include "arch/arch.h"
 
+extern const char image_start[], rodata_start[]; /* kernel.ld */
+
 /* ESR_EL1: class in bits 31:26, fault status of an abort in bits 5:0 */
 #define ESR_CLASS_SHIFT 26
 #define ESR_STATUS_MASK 0x3f
@@ -144,7 +146,8 @@ static bool readable(uintptr_t address)
 
 /*
  * A frame record is (x29 of the caller, return address), 16-byte aligned here, so it lies within
- * one page. Records must go upward: that ends every loop.
+ * one page. Code without frame pointers leaves anything in x29, so every step is checked: it goes
+ * up, which ends every loop, can be read, and finds a return address in the kernel's text.
  */
 size_t arch_backtrace(uintptr_t *pcs, size_t max)
 {
@@ -156,7 +159,7 @@ size_t arch_backtrace(uintptr_t *pcs, size_t max)
 	while (n < max && fp > last && (fp & 15) == 0 && readable(fp)) {
 		const uintptr_t *record = (const uintptr_t *)fp;
 
-		if (record[1] == 0)
+		if (record[1] < (uintptr_t)image_start || record[1] >= (uintptr_t)rodata_start)
 			break;
 		pcs[n++] = record[1];
 		last = fp;
