@@ -5,6 +5,8 @@
 MM_SRCS     := $(sort $(wildcard mm/*.c))
 LIB_SRCS    := $(sort $(wildcard lib/*.c))
 KERNEL_SRCS := $(sort $(wildcard boot/*.c kernel/*.c arch/$(ARCH)/*.c test-host/pure_*.c))
+# The restartable sequences: the one part of arch/ that belongs to the library, too.
+RSEQ_SRCS   := $(wildcard arch/$(ARCH)/rseq.S)
 ARCH_ASM    := $(sort $(wildcard arch/$(ARCH)/*.S))
 
 MM_OBJS     := $(MM_SRCS:%.c=$(BUILD)/%.o) $(LIB_SRCS:%.c=$(BUILD)/%.o)

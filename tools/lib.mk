@@ -6,6 +6,7 @@
 LIB_DIR  := $(BUILD)/libslate
 LIBSLATE := $(BUILD)/libslate.a
 LIB_MM_OBJS   := $(MM_SRCS:%.c=$(LIB_DIR)/%.o)
+LIB_ASM_OBJS  := $(RSEQ_SRCS:%.S=$(LIB_DIR)/%.S.o)
 LIB_HELP_SRCS := $(filter-out lib/mem.c,$(LIB_SRCS))
 LIB_HELP_OBJS := $(LIB_HELP_SRCS:%.c=$(LIB_DIR)/%.o)
 PUBLIC_HEADERS := $(sort $(wildcard include/slate/*.h))
@@ -27,21 +28,26 @@ lib: $(LIBSLATE) $(LIB_HEADERS)
 	@$(SIZE) $(LIB_DIR)/slate.o | awk 'NR == 2 { \
 		printf "libslate $(ARCH) $(MODE): text %d bytes, data %d, bss %d\n", $$1, $$2, $$3 }'
 
-$(eval $(call stamp,$(LIB_DIR)/flags,$$(CC) $$(LD) $$(MM_CFLAGS) $$(LIB_MM_OBJS) $$(LIB_HELP_OBJS)))
+$(eval $(call stamp,$(LIB_DIR)/flags,$$(CC) $$(LD) $$(MM_CFLAGS) $$(LIB_MM_OBJS) $$(LIB_ASM_OBJS) $$(LIB_HELP_OBJS)))
 
 $(LIB_MM_OBJS) $(LIB_HELP_OBJS): $(LIB_DIR)/%.o: %.c $(LIB_DIR)/flags
 	@mkdir -p $(@D)
 	@$(say) CC $@
 	$(Q)$(CC) $(MM_CFLAGS) -MMD -MP -c $< -o $@
 
+$(LIB_ASM_OBJS): $(LIB_DIR)/%.S.o: %.S $(LIB_DIR)/flags
+	@mkdir -p $(@D)
+	@$(say) AS $@
+	$(Q)$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
+
 # An archive, so that only the helpers that mm calls come along.
 $(LIB_DIR)/helpers.a: $(LIB_HELP_OBJS)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcsD $@ $^
 
-$(LIB_DIR)/slate.o: $(LIB_MM_OBJS) $(LIB_DIR)/helpers.a
+$(LIB_DIR)/slate.o: $(LIB_MM_OBJS) $(LIB_ASM_OBJS) $(LIB_DIR)/helpers.a
 	@$(say) LD $@
-	$(Q)$(LIB_LD) -r -o $@.all $(LIB_MM_OBJS) $(LIB_DIR)/helpers.a
+	$(Q)$(LIB_LD) -r -o $@.all $(LIB_MM_OBJS) $(LIB_ASM_OBJS) $(LIB_DIR)/helpers.a
 	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='slate_*' \
 		$(PORT_HOOKS:%=--keep-global-symbol=%) $@.all $@
 
@@ -54,4 +60,4 @@ $(LIB_HEADERS): $(BUILD)/%: % $(LIB_DIR)/flags
 	@mkdir -p $(@D)
 	$(Q)tools/install-header $< $@ $(filter -DSLATE_%,$(MM_CFLAGS))
 
--include $(LIB_MM_OBJS:.o=.d) $(LIB_HELP_OBJS:.o=.d)
+-include $(LIB_MM_OBJS:.o=.d) $(LIB_ASM_OBJS:.o=.d) $(LIB_HELP_OBJS:.o=.d)

@@ -8,3 +8,11 @@ FORMAT_FILES = $(filter-out mm/sizeclass_table.%,$(wildcard lib/*.[ch] mm/*.[ch]
 .PHONY: set-up-host
 set-up-host:
 	@tools/setup.sh host
+
+.PHONY: check print-format-files
+check:
+	@tools/setup.sh check
+	@tools/check.sh
+
+print-format-files:
+	@echo $(FORMAT_FILES)

@@ -36,7 +36,8 @@ BASE_CFLAGS := -std=gnu11 -I. -Iinclude -g -ffreestanding -fno-stack-protector -
 # The allocator, in the kernel and in the library: no frame pointers, the kernel's own code has them.
 MM_CFLAGS     = $(BASE_CFLAGS) $(ARCH_CFLAGS) $(SLATE_CFLAGS)
 KERNEL_CFLAGS = $(BASE_CFLAGS) -fno-omit-frame-pointer $(ARCH_CFLAGS) $(SLATE_CFLAGS)
-ASFLAGS       = -I. -Iinclude -g $(ARCH_CFLAGS) $(SLATE_CFLAGS)
+ASFLAGS       = -I. -Iinclude -g $(if $(filter 1,$(DEBUG)),-DSLATE_DEBUG=1) $(ARCH_CFLAGS) $(SLATE_CFLAGS) \
+	$(if $(filter 1,$(LLVM)),-Wno-unused-command-line-argument)
 
 # lib/mem.c is memcpy and memset: its loops must not become calls of themselves.
 MEM_CFLAGS := $(if $(filter 1,$(LLVM)),-fno-builtin,-fno-tree-loop-distribute-patterns)

@@ -3,8 +3,10 @@
 # Flags of the library on a small 32-bit microcontroller (Cortex-M3): `make lib ARCH=arm`. There is no demo kernel here.
 
 CROSS_COMPILE ?= arm-none-eabi-
-LLVM_TARGET   := thumbv7m-none-eabi
-ARCH_CFLAGS   := -mcpu=cortex-m3 -mthumb -mfloat-abi=soft
+# clang calls memcpy by that name here; for none-eabi it would ask for __aeabi_memcpy.
+LLVM_TARGET   := thumbv7m-none-gnueabi
+# Flash is smaller than memory: size before speed.
+ARCH_CFLAGS   := -Os -mcpu=cortex-m3 -mthumb -mfloat-abi=soft
 ARCH_LDFLAGS  := -nostdlib
 
 # Arenas of 1 MiB, one CPU, one node: unless SLATE_CFLAGS says otherwise.

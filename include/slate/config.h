@@ -47,6 +47,28 @@
 #define SLATE_DEBUG 0
 #endif
 
+/*
+ * How the per-CPU caches are protected. RSEQ: restartable sequences, no cost on the fast path; the kernel gives a pointer-sized
+ * word per CPU at SLATE_PERCPU_OFFSET from its per-CPU base register (GS base, TPIDR_EL1), and calls slate_interrupt_fixup() first thing
+ * in every interrupt, exception and NMI entry. IRQOFF: interrupts masked for some instructions. The default follows from whether the offset
+ * is given.
+ */
+#define SLATE_PROTECT_IRQOFF 0
+#define SLATE_PROTECT_RSEQ   1
+#ifndef SLATE_PROTECT
+#ifdef SLATE_PERCPU_OFFSET
+#define SLATE_PROTECT 1
+#else
+#define SLATE_PROTECT 0
+#endif
+#endif
+
+#if SLATE_PROTECT != SLATE_PROTECT_IRQOFF && SLATE_PROTECT != SLATE_PROTECT_RSEQ
+#error "SLATE_PROTECT must be 0 (interrupts off) or 1 (restartable sequences)"
+#endif
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ && !defined(SLATE_PERCPU_OFFSET)
+#error "SLATE_PROTECT_RSEQ needs SLATE_PERCPU_OFFSET"
+#endif
 #if SLATE_PAGE_SHIFT != 12
 #error "SLATE_PAGE_SHIFT: only 4 KiB frames (12) are supported"
 #endif
@@ -71,12 +93,14 @@
  * slate.h refers to its own: when the two differ, the linker's message names both sides' values.
  * Every choice above belongs here.
  */
-#define SLATE_CONFIG_NAME(page, arena, paddr, cpus, nodes, debug) \
-	slate_config_page##page##_arena##arena##_paddr##paddr##_cpus##cpus##_nodes##nodes##_debug##debug
+#define SLATE_CONFIG_NAME(page, arena, paddr, cpus, nodes, debug, protect) \
+	slate_config_page##page##_arena##arena##_paddr##paddr##_cpus##cpus##_nodes##nodes##_debug##debug##_protect##protect
 #define SLATE_CONFIG_EXPAND(...) SLATE_CONFIG_NAME(__VA_ARGS__)
 #define SLATE_CONFIG_SYMBOL                                                                        \
 	SLATE_CONFIG_EXPAND(SLATE_PAGE_SHIFT, SLATE_ARENA_SHIFT, SLATE_PADDR_BITS, SLATE_MAX_CPUS, \
-			    SLATE_MAX_NODES, SLATE_DEBUG)
+			    SLATE_MAX_NODES, SLATE_DEBUG, SLATE_PROTECT)
+#ifndef __ASSEMBLER__
 extern const char SLATE_CONFIG_SYMBOL;
+#endif
 
 #endif

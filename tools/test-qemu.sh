@@ -1,0 +1,228 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Boot the demo kernel and the examples on every machine of the table below, two at a time, and sum up the TAP lines that
+# they print. A boot that ends badly without a "not ok" line is one failure of its own.
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.." || exit
+
+usage() {
+	cat <<-'END'
+		usage: tools/test-qemu.sh [-q] [-l] [-L] [-s SECONDS] [WORD...]
+		  WORD  only boots whose name contains one of the words
+		  -l    list the boots
+		  -L    the long list, longer stress
+		  -s    seconds of stress a boot (default 2)
+		  -q    no total line; the counts go to build/qemu-counts instead (make test adds them up)
+	END
+}
+
+quiet=0
+list=0
+long=0
+seconds=2
+while getopts hqlLs: option; do
+	case $option in
+	q) quiet=1 ;;
+	l) list=1 ;;
+	L) long=1 seconds=20 ;;
+	s) seconds=$OPTARG ;;
+	h) usage && exit 0 ;;
+	*) usage >&2 && exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+out=build/test-qemu
+jobs=2
+names=()
+commands=()
+
+# boot NAME COMMAND...: a row of the table. run: qemu-run.sh with the usual commands.
+boot() {
+	names+=("$1")
+	shift
+	commands+=("$(printf '%q ' "$@")")
+}
+
+run() {
+	local name=$1 arch=$2
+	shift 2
+	boot "$name" ./qemu-run.sh --arch "$arch" --timeout 200 --run "mem; selftest; stress $seconds" "$@"
+}
+
+# must_fail COMMAND...: passes when the command ends with a failure of its own, not by a time-out.
+must_fail() {
+	local status=0
+
+	"$@" || status=$?
+	[ "$status" -ne 0 ] && [ "$status" -ne 2 ] && [ "$status" -ne 124 ]
+}
+
+# must_say PATTERN COMMAND...: passes when the command does, and prints a line that matches.
+must_say() {
+	local pattern=$1 log
+	shift
+
+	log=$("$@" 2>&1) || {
+		echo "$log"
+		return 1
+	}
+	echo "$log"
+	grep -qE "$pattern" <<<"$log" || {
+		echo "not ok 0 - prints a line that matches $pattern"
+		return 1
+	}
+}
+
+table() {
+	local arch
+
+	# The slow ones first: they overlap with the others.
+	run x86_64-grub-uefi x86_64 --boot grub-uefi
+	run x86_64-grub-bios x86_64 --boot grub
+	for arch in x86_64 aarch64; do
+		run $arch-1-cpu $arch --smp 1
+		run $arch-4-cpus $arch --smp 4
+		run $arch-4-cpus-debug $arch --smp 4 DEBUG=1
+		run $arch-64M $arch --smp 2 --memory 64M
+		run $arch-3G $arch --smp 2 --memory 3G
+		run $arch-6G $arch --smp 2 --memory 6G
+		run $arch-numa-2 $arch --smp 4 --memory 1G --numa 2
+		run $arch-initrd $arch --smp 2 --initrd "$out/initrd"
+		boot $arch-initrd-seen must_say '[Ii]nitrd|[Mm]odule' \
+			./qemu-run.sh --arch $arch --smp 1 --timeout 60 --initrd "$out/initrd" --run mem
+		boot $arch-no-such-test must_fail ./qemu-run.sh --arch $arch --smp 1 --timeout 60 --run 'selftest no-such-test'
+		boot $arch-no-such-command must_fail ./qemu-run.sh --arch $arch --smp 1 --timeout 60 --run 'echo a; no-such-command; echo b'
+	done
+	run x86_64-low-hole x86_64 --smp 2 --memory 1G -- -M q35,max-ram-below-4g=256M
+	run x86_64-microvm x86_64 --smp 2 --balloon
+	boot x86_64-grub-module must_say '[Ii]nitrd|[Mm]odule' \
+		./qemu-run.sh --boot grub --smp 2 --timeout 120 --initrd "$out/initrd" --run 'mem; selftest'
+	run aarch64-gicv3-8-cpus aarch64 --smp 8 -- -M virt,gic-version=3
+	run aarch64-el2 aarch64 --smp 2 -- -M virt,virtualization=on
+	run aarch64-elf aarch64 --smp 2 -- -kernel build/aarch64-release/slate.elf
+	run aarch64-reserved-dtb aarch64 --smp 2 --dtb "$out/reserved.dtb" --initrd "$out/initrd"
+	for arch in x86_64 aarch64 arm; do
+		boot minimal-$arch timeout -k 10 60 make -s -C examples/minimal run ARCH=$arch
+	done
+	[ "$long" -eq 0 ] || long_table
+}
+
+long_table() {
+	local arch
+
+	for arch in x86_64 aarch64; do
+		run $arch-24-cpus $arch --smp 24 --memory 2G
+		run $arch-24-cpus-debug $arch --smp 24 --memory 2G DEBUG=1
+		run $arch-numa-4 $arch --smp 8 --memory 2G --numa 4
+		boot $arch-1T ./qemu-run.sh --arch $arch --smp 2 --memory 1T --timeout 200 --run 'mem; stats'
+	done
+}
+
+# What the table's boots need: the kernels, an initrd, a device tree with reservations of every kind.
+prepare() {
+	local arch debug
+
+	for arch in x86_64 aarch64; do
+		for debug in 0 1; do
+			make -s -j$jobs all "ARCH=$arch" "DEBUG=$debug" || return
+		done
+	done
+	head -c 3000001 /dev/urandom >"$out/initrd"
+	reserved_dtb
+}
+
+reserved_dtb() {
+	qemu-system-aarch64 -M "virt,dumpdtb=$out/virt.dtb" -cpu cortex-a72 -smp 2 -m 512M -display none >/dev/null 2>&1
+	dtc -q -I dtb -O dts -o "$out/virt.dts" "$out/virt.dtb" || return
+	sed -e 's|^/dts-v1/;|&\n/memreserve/ 0x48000000 0x123000;|' \
+		-e '0,/^\/ {/s||/ {\
+	reserved-memory {\
+		#address-cells = <2>;\
+		#size-cells = <2>;\
+		ranges;\
+		fixed@50000000 { reg = <0 0x50000000 0 0x200000>; };\
+		hidden@51000800 { reg = <0 0x51000800 0 0x1000>; no-map; };\
+		pool { size = <0 0x400000>; alignment = <0 0x200000>; };\
+	};|' "$out/virt.dts" >"$out/reserved.dts"
+	dtc -q -I dts -O dtb -o "$out/reserved.dtb" "$out/reserved.dts"
+}
+
+selected() {
+	local word
+
+	[ ${#words[@]} -ne 0 ] || return 0
+	for word in "${words[@]}"; do
+		case $1 in *"$word"*) return 0 ;; esac
+	done
+	return 1
+}
+
+run_row() {
+	local name=$1 status=0 begin=$SECONDS
+
+	eval "$2" >"$out/$name.log" 2>&1 </dev/null || status=$?
+	echo "$status $((SECONDS - begin))" >"$out/$name.status"
+	sum_up "$name"
+}
+
+# One line a boot, and the log of a bad one.
+sum_up() {
+	local name=$1 log=$out/$1.log status took ok bad
+
+	read -r status took <"$out/$name.status"
+	ok=$(grep -ac '^ok [0-9]' "$log")
+	bad=$(grep -ac '^not ok ' "$log")
+	# The boot is a case, too.
+	if [ "$status" -eq 0 ] && [ "$bad" -eq 0 ]; then
+		ok=$((ok + 1))
+	elif [ "$bad" -eq 0 ]; then
+		bad=1
+	fi
+	echo "$ok $bad" >"$out/$name.count"
+	if [ "$bad" -eq 0 ]; then
+		printf '%-26s %4d ok  %4d s\n' "$name" "$ok" "$took"
+	else
+		printf '%-26s %4d ok  %4d s, %d FAILED (status %d, %s):\n%s\n' "$name" "$ok" "$took" "$bad" "$status" "$log" \
+			"$(grep -aE -B 2 -A 4 '^not ok ' "$log" | head -n 40)
+$(tail -n 25 "$log")"
+	fi
+}
+
+words=("$@")
+mkdir -p "$out"
+rm -f "$out"/*.count
+table
+if [ "$list" -eq 1 ]; then
+	for i in "${!names[@]}"; do
+		selected "${names[i]}" && printf '%-26s %s\n' "${names[i]}" "${commands[i]}"
+	done
+	exit 0
+fi
+prepare || {
+	echo "tools/test-qemu.sh: the kernels do not build" >&2
+	[ "$quiet" -eq 0 ] || echo "0 1" >build/qemu-counts
+	[ "$quiet" -eq 1 ] || echo "0 passed, 1 failed"
+	exit 1
+}
+trap 'jobs -p | xargs -r kill 2>/dev/null' EXIT
+for i in "${!names[@]}"; do
+	selected "${names[i]}" || continue
+	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+		wait -n
+	done
+	run_row "${names[i]}" "${commands[i]}" &
+done
+wait
+read -r passed failed < <(cat "$out"/*.count 2>/dev/null | awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
+if [ $((passed + failed)) -eq 0 ]; then
+	echo "tools/test-qemu.sh: no such boot" >&2
+	failed=1
+fi
+if [ "$quiet" -eq 1 ]; then
+	echo "$passed $failed" >build/qemu-counts
+else
+	echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ]
