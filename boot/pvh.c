@@ -56,8 +56,8 @@ static void add_memmap(struct boot_info *info, uint64_t list, uint32_t count, bo
 		if (entry)
 			boot_add_e820(info, le64(entry), le64(entry + 8), le32(entry + 16), "e820");
 	}
-	boot_add_used(info, list, (uint64_t)count * PVH_MEMMAP_BYTES, SLATE_RANGE_BOOT_INFO,
-		      "PVH memory map");
+	boot_add_used_maybe(info, list, (uint64_t)count * PVH_MEMMAP_BYTES, SLATE_RANGE_BOOT_INFO,
+			    "PVH memory map");
 }
 
 static void add_modules(struct boot_info *info, uint64_t list, uint32_t count, boot_phys_fn *phys)
@@ -74,11 +74,11 @@ static void add_modules(struct boot_info *info, uint64_t list, uint32_t count, b
 		boot_add_module(info, le64(entry), le64(entry + 8), text, length,
 				i == 0 ? "initrd" : "module");
 		if (text)
-			boot_add_used(info, le64(entry + 16), length, SLATE_RANGE_BOOT_INFO,
-				      "module command line");
+			boot_add_used_maybe(info, le64(entry + 16), length, SLATE_RANGE_BOOT_INFO,
+					    "module command line");
 	}
-	boot_add_used(info, list, (uint64_t)count * PVH_MODULE_BYTES, SLATE_RANGE_BOOT_INFO,
-		      "PVH module list");
+	boot_add_used_maybe(info, list, (uint64_t)count * PVH_MODULE_BYTES, SLATE_RANGE_BOOT_INFO,
+			    "PVH module list");
 }
 
 bool pvh_parse(struct boot_info *info, uint64_t start_info_pa, boot_phys_fn *phys)
@@ -99,14 +99,15 @@ bool pvh_parse(struct boot_info *info, uint64_t start_info_pa, boot_phys_fn *phy
 	info->loader = "PVH";
 	info->rsdp = le64(start + PVH_RSDP);
 	add_memmap(info, le64(start + PVH_MEMMAP), memmap_count, phys);
-	boot_add_used(info, start_info_pa, PVH_BYTES, SLATE_RANGE_BOOT_INFO, "PVH start info");
+	boot_add_used_maybe(info, start_info_pa, PVH_BYTES, SLATE_RANGE_BOOT_INFO,
+			    "PVH start info");
 	if (module_count <= PVH_ENTRIES_MAX && module_count)
 		add_modules(info, le64(start + PVH_MODULES), module_count, phys);
 	cmdline = string_at(phys, le64(start + PVH_CMDLINE), 64 * SLATE_PAGE_SIZE, &length);
 	if (cmdline) {
 		boot_set_cmdline(info, cmdline, length);
-		boot_add_used(info, le64(start + PVH_CMDLINE), length, SLATE_RANGE_BOOT_INFO,
-			      "command line");
+		boot_add_used_maybe(info, le64(start + PVH_CMDLINE), length, SLATE_RANGE_BOOT_INFO,
+				    "command line");
 	}
 	return true;
 }

@@ -17,6 +17,7 @@ enum e820_type {
 	E820_PERSISTENT_OLD = 12,
 };
 
+/* A type that we do not know stays none: slate_memmap_build() reserves it and says so. */
 static enum slate_range_type e820_range_type(uint32_t type)
 {
 	switch (type) {
@@ -31,8 +32,10 @@ static enum slate_range_type e820_range_type(uint32_t type)
 	case E820_PERSISTENT:
 	case E820_PERSISTENT_OLD:
 		return SLATE_RANGE_PERSISTENT;
-	default:
+	case E820_RESERVED:
 		return SLATE_RANGE_RESERVED;
+	default:
+		return SLATE_RANGE_NONE;
 	}
 }
 
@@ -64,19 +67,29 @@ static bool overlaps(const struct slate_range *range, uint64_t base, uint64_t si
 	       base <= range_last(range->base, range->size_bytes);
 }
 
+static bool covers(const struct slate_range *range, uint64_t base, uint64_t size_bytes)
+{
+	return range->size_bytes && range->base <= base &&
+	       range_last(base, size_bytes) <= range_last(range->base, range->size_bytes);
+}
+
 void boot_add_used_maybe(struct boot_info *info, uint64_t base, uint64_t size_bytes,
 			 enum slate_range_type type, const char *name)
 {
+	bool usable = false;
+
 	if (!size_bytes)
 		return;
 	for (size_t i = 0; i < info->map.count; i++) {
 		const struct slate_range *range = &info->map.ranges[i];
 
-		if (range->type == SLATE_RANGE_USABLE && overlaps(range, base, size_bytes)) {
-			slate_memmap_add(&info->map, base, size_bytes, type, name);
+		if (range->type != SLATE_RANGE_USABLE && covers(range, base, size_bytes))
 			return;
-		}
+		if (range->type == SLATE_RANGE_USABLE && overlaps(range, base, size_bytes))
+			usable = true;
 	}
+	if (usable)
+		slate_memmap_add(&info->map, base, size_bytes, type, name);
 }
 
 /* Copy text of at most text_max bytes, cut and terminated. text may be NULL. */

@@ -35,8 +35,7 @@ static inline uint64_t le64(const void *at)
 	return le32(byte) | (uint64_t)le32(byte + 4) << 32;
 }
 
-/* A raw entry of the firmware's map in the numbering that e820, multiboot2 and PVH share: unknown
- * types are reserved. */
+/* A raw entry of the firmware's map in the numbering that e820, multiboot2 and PVH share. */
 void boot_add_e820(struct boot_info *info, uint64_t base, uint64_t size_bytes, uint32_t type,
 		   const char *name);
 
@@ -44,8 +43,10 @@ void boot_add_e820(struct boot_info *info, uint64_t base, uint64_t size_bytes, u
 void boot_add_used(struct boot_info *info, uint64_t base, uint64_t size_bytes,
 		   enum slate_range_type type, const char *name);
 
-/* The same, but only where it lies in usable memory: firmware's tables mostly lie in ranges of
- * their own already. */
+/*
+ * The same, but only where it lies in usable memory and in nothing else that is recorded already:
+ * firmware's tables mostly have ranges of their own.
+ */
 void boot_add_used_maybe(struct boot_info *info, uint64_t base, uint64_t size_bytes,
 			 enum slate_range_type type, const char *name);
 
