@@ -73,6 +73,16 @@ uint64_t arch_counter(void);
 uint64_t arch_counter_hz(void);
 uint64_t arch_instructions(void);
 
+/*
+ * Leave a function from deep inside: arch_jump_set() returns 0, and once more, with 1, when arch_jump() is called
+ * while its caller is still active. For tests that fail; what they hold they lose.
+ */
+struct arch_jump_buf {
+	uintptr_t regs[14]; /* callee-saved registers, stack, pc */
+};
+int arch_jump_set(struct arch_jump_buf *buf) __attribute__((returns_twice));
+void arch_jump(struct arch_jump_buf *buf) __attribute__((noreturn));
+
 /* Return addresses along the frame pointers, innermost first. Never faults. */
 size_t arch_backtrace(uintptr_t *pcs, size_t max);
 

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jump.S - arch_jump_set() and arch_jump(): the callee-saved registers of the AAPCS64 (x19-x28, frame pointer, link
+ * register) and the stack. Floating point registers are not used by the kernel.
+ */
+	.text
+	.globl arch_jump_set
+arch_jump_set:
+	mov x1, sp
+	stp x19, x20, [x0, #0]
+	stp x21, x22, [x0, #16]
+	stp x23, x24, [x0, #32]
+	stp x25, x26, [x0, #48]
+	stp x27, x28, [x0, #64]
+	stp x29, x30, [x0, #80]
+	str x1, [x0, #96]
+	mov w0, #0
+	ret
+
+	.globl arch_jump
+arch_jump:
+	ldp x19, x20, [x0, #0]
+	ldp x21, x22, [x0, #16]
+	ldp x23, x24, [x0, #32]
+	ldp x25, x26, [x0, #48]
+	ldp x27, x28, [x0, #64]
+	ldp x29, x30, [x0, #80]
+	ldr x1, [x0, #96]
+	mov sp, x1
+	mov w0, #1
+	ret
+
+	.section .note.GNU-stack, "", %progbits

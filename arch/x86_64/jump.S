@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jump.S - arch_jump_set() and arch_jump(): the callee-saved registers of the System V ABI, the stack and the return
+ * address.
+ */
+	.text
+	.globl arch_jump_set
+arch_jump_set:
+	mov (%rsp), %rax
+	lea 8(%rsp), %rdx
+	mov %rbx, 0(%rdi)
+	mov %rbp, 8(%rdi)
+	mov %r12, 16(%rdi)
+	mov %r13, 24(%rdi)
+	mov %r14, 32(%rdi)
+	mov %r15, 40(%rdi)
+	mov %rdx, 48(%rdi)
+	mov %rax, 56(%rdi)
+	xor %eax, %eax
+	ret
+
+	.globl arch_jump
+arch_jump:
+	mov 0(%rdi), %rbx
+	mov 8(%rdi), %rbp
+	mov 16(%rdi), %r12
+	mov 24(%rdi), %r13
+	mov 32(%rdi), %r14
+	mov 40(%rdi), %r15
+	mov 48(%rdi), %rsp
+	mov $1, %eax
+	jmp *56(%rdi)
+
+	.section .note.GNU-stack, "", @progbits
