@@ -29,7 +29,7 @@ $(1): FORCE
 	@mkdir -p $$(@D)
 	@echo '$$(subst ','\'',$(2))' | cmp -s - $$@ || echo '$$(subst ','\'',$(2))' > $$@
 endef
-$(eval $(call stamp,$(BUILD)/flags,$$(CC) $$(MM_CFLAGS) $$(KERNEL_CFLAGS)))
+$(eval $(call stamp,$(BUILD)/flags,$$(CC) $$(KERNEL_CFLAGS)))
 $(eval $(call stamp,$(BUILD)/link-flags,$$(LD) $$(ARCH_LDFLAGS) $$(MM_OBJS) $$(KERNEL_OBJS)))
 
 $(BUILD)/lib/mem.o: FILE_CFLAGS := $(MEM_CFLAGS)
@@ -37,7 +37,7 @@ $(BUILD)/lib/mem.o: FILE_CFLAGS := $(MEM_CFLAGS)
 $(MM_OBJS): $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(say) CC $@
-	$(Q)$(CC) $(MM_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(KERNEL_MM_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c $< -o $@
 
 $(KERNEL_SRCS:%.c=$(BUILD)/%.o): $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -47,7 +47,7 @@ $(KERNEL_SRCS:%.c=$(BUILD)/%.o): $(BUILD)/%.o: %.c $(BUILD)/flags
 $(BUILD)/%.S.o: %.S $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(say) AS $@
-	$(Q)$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(KERNEL_ASFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/slate.elf: $(MM_OBJS) $(KERNEL_OBJS) $(LINKER_SCRIPT) $(BUILD)/link-flags
 	@$(say) LD $@

@@ -38,7 +38,7 @@ $(LIB_MM_OBJS) $(LIB_HELP_OBJS): $(LIB_DIR)/%.o: %.c $(LIB_DIR)/flags
 $(LIB_ASM_OBJS): $(LIB_DIR)/%.S.o: %.S $(LIB_DIR)/flags
 	@mkdir -p $(@D)
 	@$(say) AS $@
-	$(Q)$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(MM_ASFLAGS) -MMD -MP -c $< -o $@
 
 # An archive, so that only the helpers that mm calls come along.
 $(LIB_DIR)/helpers.a: $(LIB_HELP_OBJS)

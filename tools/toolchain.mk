@@ -27,17 +27,22 @@ WARNINGS := -Wall -Wextra -Wshadow -Wundef -Wvla -Wstrict-prototypes -Wmissing-p
 	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wimplicit-fallthrough \
 	$(if $(filter 1,$(WERROR)),-Werror)
 
+DEBUG_DEFINE := $(if $(filter 1,$(DEBUG)),-DSLATE_DEBUG=1)
+
 # For everything that runs without an operating system.
 BASE_CFLAGS := -std=gnu11 -I. -Iinclude -g -ffreestanding -fno-stack-protector -fno-common \
 	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-ffunction-sections -fdata-sections \
-	$(if $(filter 1,$(DEBUG)),-O1 -DSLATE_DEBUG=1,-O2) $(WARNINGS)
+	$(if $(filter 1,$(DEBUG)),-O1 $(DEBUG_DEFINE),-O2) $(WARNINGS)
 
-# The allocator, in the kernel and in the library: no frame pointers, the kernel's own code has them.
-MM_CFLAGS     = $(BASE_CFLAGS) $(ARCH_CFLAGS) $(SLATE_CFLAGS)
-KERNEL_CFLAGS = $(BASE_CFLAGS) -fno-omit-frame-pointer $(ARCH_CFLAGS) $(SLATE_CFLAGS)
-ASFLAGS       = -I. -Iinclude -g $(if $(filter 1,$(DEBUG)),-DSLATE_DEBUG=1) $(ARCH_CFLAGS) $(SLATE_CFLAGS) \
-	$(if $(filter 1,$(LLVM)),-Wno-unused-command-line-argument)
+# The allocator in the library; in the demo kernel, which adds what arch.mk says about its own port
+# (ARCH_KERNEL_CFLAGS, such as -DSLATE_PERCPU_OFFSET); the kernel itself, with frame pointers for backtraces.
+MM_CFLAGS      = $(BASE_CFLAGS) $(ARCH_CFLAGS) $(SLATE_CFLAGS)
+KERNEL_MM_CFLAGS = $(BASE_CFLAGS) $(ARCH_CFLAGS) $(ARCH_KERNEL_CFLAGS) $(SLATE_CFLAGS)
+KERNEL_CFLAGS  = $(BASE_CFLAGS) -fno-omit-frame-pointer $(ARCH_CFLAGS) $(ARCH_KERNEL_CFLAGS) $(SLATE_CFLAGS)
+MM_ASFLAGS     = -I. -Iinclude -g $(DEBUG_DEFINE) $(ARCH_CFLAGS) $(SLATE_CFLAGS) $(QUIET_AS)
+KERNEL_ASFLAGS = -I. -Iinclude -g $(DEBUG_DEFINE) $(ARCH_CFLAGS) $(ARCH_KERNEL_CFLAGS) $(SLATE_CFLAGS) $(QUIET_AS)
+QUIET_AS      := $(if $(filter 1,$(LLVM)),-Wno-unused-command-line-argument)
 
 # lib/mem.c is memcpy and memset: its loops must not become calls of themselves.
 MEM_CFLAGS := $(if $(filter 1,$(LLVM)),-fno-builtin,-fno-tree-loop-distribute-patterns)
