@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_page.c - the rows of frames.
+ */
+#include <slate/slate.h>
+
+#include "arch/arch.h"
+#include "kernel/bench.h"
+#include "kernel/main.h"
+
+static pfn_t frames[BENCH_BATCH];
+
+static uint64_t round_pair(size_t size)
+{
+	uint64_t start = arch_instructions();
+
+	for (size_t i = BENCH_BATCH; i > 0; i--) {
+		pfn_t pfn = slate_page_alloc(size, NULL);
+
+		OPAQUE(i);
+		slate_page_free(pfn, size);
+	}
+	return arch_instructions() - start;
+}
+
+static bool run_pair(const struct bench *row)
+{
+	pfn_t pfn = slate_page_alloc(row->size, NULL);
+
+	if (pfn_is_none(pfn))
+		return false;
+	slate_page_free(pfn, row->size);
+	return bench_pair(row, round_pair);
+}
+
+static struct {
+	uint64_t alloc;
+	uint64_t free;
+} batch;
+
+static bool batch_round(size_t size)
+{
+	pfn_t *end = frames + BENCH_BATCH;
+	bool full = true;
+	uint64_t start = arch_instructions();
+
+	for (pfn_t *frame = frames; frame != end; frame++) {
+		*frame = slate_page_alloc(size, NULL);
+		OPAQUE(frame);
+	}
+	batch.alloc = arch_instructions() - start;
+	/* They come until there are none: the first missing one ends the batch. */
+	for (pfn_t *frame = frames; full && frame != end; frame++) {
+		full = !pfn_is_none(*frame);
+		if (!full)
+			end = frame;
+	}
+	start = arch_instructions();
+	for (pfn_t *frame = frames; frame != end; frame++) {
+		slate_page_free(*frame, size);
+		OPAQUE(frame);
+	}
+	batch.free = arch_instructions() - start;
+	return full;
+}
+
+static uint64_t round_batch_alloc(size_t size)
+{
+	return batch_round(size) ? batch.alloc : 0;
+}
+
+static uint64_t round_batch_free(size_t size)
+{
+	return batch_round(size) ? batch.free : 0;
+}
+
+static bool run_batch(const struct bench *row)
+{
+	uint64_t empty = bench_empty_pointer();
+	uint64_t alloc = bench_median(round_batch_alloc, row->size);
+	uint64_t free = bench_median(round_batch_free, row->size);
+
+	if (!alloc || !free)
+		return false;
+	bench_print(row, "alloc_", alloc, empty);
+	bench_print(row, "free_", free, empty);
+	return true;
+}
+
+/* What start-up cost: everything usable that was not free any more, all CPUs online, magazines
+ * included. */
+static bool run_metadata(const struct bench *row)
+{
+	size_t used = startup.usable_pages - startup.free_pages;
+
+	bench_print_hundredths(row, "percent", percent_hundredths(used, startup.usable_pages));
+	return true;
+}
+
+const struct bench bench_pages[] = {
+	{"page_pair", BENCH_PAGE, 1, run_pair},
+	{"page_pair", BENCH_PAGE, 2, run_pair},
+	{"page_pair", BENCH_PAGE, 8, run_pair},
+	{"page_pair", BENCH_PAGE, 512, run_pair},
+	{"page_batch", BENCH_PAGE, 1, run_batch},
+	{"metadata", BENCH_PAGE, 0, run_metadata},
+	{0},
+};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command.c - the table of commands, and the small ones.
+ */
+#include "kernel/command.h"
+
+#include <stddef.h>
+
+#include "arch/arch.h"
+#include "kernel/console.h"
+#include "kernel/shell.h"
+#include "lib/string.h"
+
+const struct command commands[] = {
+	{"help", "", "this list", cmd_help},
+	{"mem", "", "the memory map, and who holds what", cmd_mem},
+	{"stats", "", "classes, CPUs, frames, nodes", cmd_stats},
+	{"alloc", "SIZE", "allocate an object (SIZE: 64, 4k, 1m); prints its address", cmd_alloc},
+	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},
+	{"selftest", "[FILTER]", "test the allocator inside this kernel (TAP)", cmd_selftest},
+	{"stress", "[SECONDS]", "all CPUs at once, then check everything", cmd_stress},
+	{"bench", "[FILTER]", "instructions per operation", cmd_bench},
+	{"echo", "[WORD]...", "print the words", cmd_echo},
+	{"poweroff", "", "end the machine", cmd_poweroff},
+	{NULL, NULL, NULL, NULL},
+};
+
+bool cmd_help(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	for (const struct command *c = commands; c->name; c++)
+		kprintf("  %-8s %-10s %s\n", c->name, c->usage, c->help);
+	kprintf("Several commands on a line: mem; stats. Keys: arrows, Home, End, Ctrl-A E U K "
+		"W.\n");
+	return true;
+}
+
+bool command_usage(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++) {
+		if (strcmp(c->name, name) == 0)
+			kprintf("usage: %s %s\n", c->name, c->usage);
+	}
+	return false;
+}
+
+bool cmd_echo(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		kprintf("%s%s", argv[i], i + 1 < argc ? " " : "");
+	kprintf("\n");
+	return true;
+}
+
+bool cmd_poweroff(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	arch_poweroff(shell_status());
+}
+
+/* The digit's value, or 16 when c is none. */
+static unsigned digit_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	if (c >= 'a' && c <= 'f')
+		return (unsigned)(c - 'a') + 10;
+	if (c >= 'A' && c <= 'F')
+		return (unsigned)(c - 'A') + 10;
+	return 16;
+}
+
+/* Digits up to the first other character, which *word then points at. False: none, or too large. */
+static bool parse_digits(const char **word, uint64_t *value)
+{
+	unsigned base = 10;
+	const char *start;
+	uint64_t sum = 0;
+
+	if ((*word)[0] == '0' && ((*word)[1] == 'x' || (*word)[1] == 'X')) {
+		base = 16;
+		*word += 2;
+	}
+	start = *word;
+	while (digit_value(**word) < base) {
+		unsigned digit = digit_value(**word);
+
+		if (sum > (UINT64_MAX - digit) / base)
+			return false;
+		sum = sum * base + digit;
+		(*word)++;
+	}
+	*value = sum;
+	return *word != start;
+}
+
+bool parse_number(const char *word, uint64_t *value)
+{
+	return parse_digits(&word, value) && *word == '\0';
+}
+
+bool parse_size(const char *word, uint64_t *size_bytes)
+{
+	unsigned shift = 0;
+	uint64_t value;
+
+	if (!parse_digits(&word, &value))
+		return false;
+	switch (*word) {
+	case 'k':
+	case 'K':
+		shift = 10;
+		break;
+	case 'm':
+	case 'M':
+		shift = 20;
+		break;
+	case 'g':
+	case 'G':
+		shift = 30;
+		break;
+	default:
+		break;
+	}
+	if (shift)
+		word++;
+	if (*word != '\0' || value > (UINT64_MAX >> shift))
+		return false;
+	*size_bytes = value << shift;
+	return true;
+}

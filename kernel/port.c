@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * port.c - the demo kernel's side of <slate/port.h>: everything the allocator asks of a kernel.
+ */
+#include <slate/port.h>
+#include <slate/report.h>
+
+#include "arch/arch.h"
+#include "kernel/console.h"
+#include "kernel/fault.h"
+#include "kernel/ipi.h"
+#include "lib/spinlock.h"
+
+/* The status that qemu-run.sh gets back, apart from the shell's 1 and a trap's 3. */
+#define REPORT_STATUS 2
+
+static struct {
+	struct spinlock lock; /* interrupts off while held */
+	enum fault_mode mode;
+	enum slate_crime expected;
+	size_t expected_count;
+	size_t other_count;
+	struct slate_report last;
+} fault = {.lock = SPINLOCK_INIT};
+
+unsigned long port_irq_save(void)
+{
+	return arch_irq_save();
+}
+
+void port_irq_restore(unsigned long state)
+{
+	arch_irq_restore(state);
+}
+
+bool port_irq_enabled(void)
+{
+	return arch_irq_enabled();
+}
+
+unsigned port_cpu(void)
+{
+	return arch_cpu();
+}
+
+void port_relax(void)
+{
+	arch_relax();
+}
+
+size_t port_backtrace(uintptr_t *pcs, size_t max)
+{
+	return arch_backtrace(pcs, max);
+}
+
+void port_log(const char *line)
+{
+	kprintf("slate: %s\n", line);
+}
+
+bool port_run_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg)
+{
+	return ipi_call(cpu, fn, arg);
+}
+
+/* Count the report by the mode; true: nobody needs to see it. */
+static bool fault_take(const struct slate_report *report, enum fault_mode *mode)
+{
+	unsigned long state = arch_irq_save();
+	bool expected;
+
+	spinlock_acquire(&fault.lock);
+	*mode = fault.mode;
+	expected = fault.mode == FAULT_EXPECT && report->crime == fault.expected;
+	if (expected) {
+		fault.expected_count++;
+		fault.last = *report;
+	} else {
+		fault.other_count++;
+	}
+	spinlock_release(&fault.lock);
+	arch_irq_restore(state);
+	return expected;
+}
+
+void port_panic(const struct slate_report *report)
+{
+	enum fault_mode mode;
+	char line[320];
+
+	if (fault_take(report, &mode))
+		return;
+	if (mode == FAULT_FATAL)
+		console_bust();
+	slate_report_format(line, sizeof(line), report);
+	kprintf("REPORT %s\n", line);
+	fault_backtrace();
+	if (mode == FAULT_FATAL)
+		arch_poweroff(REPORT_STATUS);
+}
+
+enum fault_mode fault_arm(enum fault_mode mode, enum slate_crime expected)
+{
+	unsigned long state = arch_irq_save();
+	enum fault_mode former;
+
+	spinlock_acquire(&fault.lock);
+	former = fault.mode;
+	fault.mode = mode;
+	fault.expected = expected;
+	fault.expected_count = 0;
+	fault.other_count = 0;
+	spinlock_release(&fault.lock);
+	arch_irq_restore(state);
+	return former;
+}
+
+size_t fault_expected_count(void)
+{
+	return fault.expected_count;
+}
+
+size_t fault_other_count(void)
+{
+	return fault.other_count;
+}
+
+struct slate_report fault_last(void)
+{
+	return fault.last;
+}
