@@ -41,10 +41,28 @@ format:
 	$(Q)clang-format -i $(FORMAT_FILES)
 
 help:
-	$(Q)sed -n 's/^#help //p' $(MAKEFILE_LIST)
+	$(Q)sed -n 's/^#help \{0,1\}//p' $(MAKEFILE_LIST)
 
 #help make [TARGET] [VARIABLE=VALUE...]
 #help
 #help Targets
 #help   all         the demo kernel of ARCH: build/<arch>-<mode>/slate.elf (aarch64: slate.img, too)
 #help   lib         build/<arch>-<mode>/libslate.a and its headers; prints the text size
+#help   test-host   host tests (T=NAME: one file; OPS=, SEED=: property tests; HOST_DEBUG=0: release)
+#help   test-qemu   boots under QEMU (T=WORD: those whose name contains it)
+#help   test        both, host tests in debug and release
+#help   test-long   the same with long runs
+#help   fuzz        T=NAME SECONDS=60: libFuzzer on test-host/fuzz_NAME.c
+#help   bench       instruction counts on both architectures beside Linux's, and the library's size
+#help   check       format, analysis, levels, symbols, builds by gcc and clang (T=WORD: some steps)
+#help   format      let clang-format write the house style
+#help   clean       remove build/
+#help
+#help Variables
+#help   ARCH=x86_64|aarch64|arm   default x86_64; arm: lib only
+#help   DEBUG=1                   mode debug: assertions, lock ranks
+#help   LLVM=1                    clang and lld
+#help   CROSS_COMPILE=PREFIX      default aarch64-linux-gnu-, arm-none-eabi-
+#help   SLATE_CFLAGS=FLAGS        code model, -DSLATE_X=VALUE (include/slate/config.h), come last
+#help   WERROR=1                  warnings are errors
+#help   V=1                       show the commands

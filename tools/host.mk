@@ -37,9 +37,10 @@ TSAN_CFLAGS = $(HOST_BASE) -fsanitize=thread
 FUZZ_CFLAGS = $(HOST_BASE) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 .PHONY: test-host host-build fuzz
-test-host: | set-up-host
+test-host:
+	@tools/setup.sh host
 	@$(MAKE) -j$(JOBS) host-build
-	$(Q)tools/test-host.sh $(if $(T),-v) $(PLAIN_BINS) $(THREAD_BINS)
+	$(Q)tools/test-host.sh $(if $(T),-v) $(if $(COUNTS),-c $(COUNTS)) $(PLAIN_BINS) $(THREAD_BINS)
 
 host-build: $(PLAIN_BINS) $(THREAD_BINS)
 	@:

@@ -6,18 +6,18 @@ set -uo pipefail
 
 usage() {
 	cat <<-'END'
-		usage: tools/test-host.sh [-v] [-q] PROGRAM...
+		usage: tools/test-host.sh [-v] [-c FILE] PROGRAM...
 		  -v  print each case
-		  -q  no total line; the counts go to build/host-counts instead (make test adds them up)
+		  -c  no total line: "PASSED FAILED" goes to FILE instead (make test adds them up)
 	END
 }
 
 verbose=0
-quiet=0
-while getopts hvq option; do
+counts=
+while getopts hvc: option; do
 	case $option in
 	v) verbose=1 ;;
-	q) quiet=1 ;;
+	c) counts=$OPTARG ;;
 	h) usage && exit 0 ;;
 	*) usage >&2 && exit 2 ;;
 	esac
@@ -80,8 +80,8 @@ for program; do
 	fi
 done
 
-if [ "$quiet" -eq 1 ]; then
-	mkdir -p build && echo "$passed $failed" >build/host-counts
+if [ -n "$counts" ]; then
+	echo "$passed $failed" >"$counts"
 else
 	echo "$passed passed, $failed failed"
 fi

@@ -8,22 +8,22 @@ cd "$(dirname "$(readlink -f "$0")")/.." || exit
 
 usage() {
 	cat <<-'END'
-		usage: tools/test-qemu.sh [-q] [-l] [-L] [-s SECONDS] [WORD...]
+		usage: tools/test-qemu.sh [-c FILE] [-l] [-L] [-s SECONDS] [WORD...]
 		  WORD  only boots whose name contains one of the words
 		  -l    list the boots
 		  -L    the long list, longer stress
 		  -s    seconds of stress a boot (default 2)
-		  -q    no total line; the counts go to build/qemu-counts instead (make test adds them up)
+		  -c    no total line: "PASSED FAILED" goes to FILE instead (make test adds them up)
 	END
 }
 
-quiet=0
+counts=
 list=0
 long=0
 seconds=2
-while getopts hqlLs: option; do
+while getopts hc:lLs: option; do
 	case $option in
-	q) quiet=1 ;;
+	c) counts=$OPTARG ;;
 	l) list=1 ;;
 	L) long=1 seconds=20 ;;
 	s) seconds=$OPTARG ;;
@@ -190,6 +190,15 @@ $(tail -n 25 "$log")"
 	fi
 }
 
+# report PASSED FAILED
+report() {
+	if [ -n "$counts" ]; then
+		echo "$1 $2" >"$counts"
+	else
+		echo "$1 passed, $2 failed"
+	fi
+}
+
 words=("$@")
 mkdir -p "$out"
 rm -f "$out"/*.count
@@ -202,8 +211,7 @@ if [ "$list" -eq 1 ]; then
 fi
 prepare || {
 	echo "tools/test-qemu.sh: the kernels do not build" >&2
-	[ "$quiet" -eq 0 ] || echo "0 1" >build/qemu-counts
-	[ "$quiet" -eq 1 ] || echo "0 passed, 1 failed"
+	report 0 1
 	exit 1
 }
 trap 'jobs -p | xargs -r kill 2>/dev/null' EXIT
@@ -220,9 +228,5 @@ if [ $((passed + failed)) -eq 0 ]; then
 	echo "tools/test-qemu.sh: no such boot" >&2
 	failed=1
 fi
-if [ "$quiet" -eq 1 ]; then
-	echo "$passed $failed" >build/qemu-counts
-else
-	echo "$passed passed, $failed failed"
-fi
+report "$passed" "$failed"
 [ "$failed" -eq 0 ]

@@ -5,14 +5,27 @@
 FORMAT_FILES = $(filter-out mm/sizeclass_table.%,$(wildcard lib/*.[ch] mm/*.[ch] boot/*.[ch] kernel/*.[ch] \
 	arch/*.h arch/*/*.[ch] include/slate/*.h test-host/*.[ch] bench/*.[ch] examples/*/*.[ch]))
 
-.PHONY: set-up-host
-set-up-host:
-	@tools/setup.sh host
+.PHONY: test test-qemu test-long bench check print-format-files
+test:
+	@tools/setup.sh test
+	$(Q)tools/test.sh
 
-.PHONY: check print-format-files
+test-long:
+	@tools/setup.sh test
+	$(Q)tools/test.sh -L
+
+# T=WORD takes the boots whose name contains it.
+test-qemu:
+	@tools/setup.sh test
+	$(Q)tools/test-qemu.sh $(T)
+
+bench:
+	@tools/setup.sh bench
+	$(Q)tools/bench.py $(T)
+
 check:
 	@tools/setup.sh check
-	@tools/check.sh
+	$(Q)tools/check.sh $(T)
 
 print-format-files:
 	@echo $(FORMAT_FILES)

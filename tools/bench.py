@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the kernel's benchmarks on both architectures and print them beside Linux's figures.
+
+    tools/bench.py [FILTER]   FILTER: a row's name or a group (page, object), as for the kernel's bench command
+
+Under -icount every instruction takes one virtual nanosecond, so the digits are the same on every run and machine.
+Linux's figures stand in tools/linux-figures.txt. Ends with the text size of the library on all architectures.
+"""
+import os
+import re
+import subprocess
+import sys
+
+ARCHES = ("x86_64", "aarch64")
+ROW = re.compile(r"^bench (\S+) (\S+) (\S+) (-?[0-9.]+)\s*$")
+TIMEOUT = "180"
+
+
+def read_figures():
+    """(name, size, metric) -> (Linux x86_64, Linux arm64, goal), as text."""
+    figures = {}
+    with open("tools/linux-figures.txt", encoding="utf-8") as file:
+        for line in file:
+            fields = line.split()
+            if fields and not line.startswith("#"):
+                figures[tuple(fields[:3])] = tuple(fields[3:6])
+    return figures
+
+
+def run(arch, words):
+    """All rows that the kernel printed, in order."""
+    command = ["./qemu-run.sh", "--arch", arch, "--smp", "1", "--icount", "--timeout", TIMEOUT,
+               "--run", " ".join(["bench"] + words)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace", check=False)
+    rows = {}
+    for line in result.stdout.splitlines():
+        match = ROW.match(line)
+        if match:
+            rows[match.groups()[:3]] = match.group(4)
+    if result.returncode != 0 or not rows:
+        sys.stdout.write(result.stdout)
+        sys.exit(f"tools/bench.py: {' '.join(command)} ended with status {result.returncode}, {len(rows)} rows")
+    return rows
+
+
+def print_table(results, figures):
+    keys = list(dict.fromkeys(key for rows in results.values() for key in rows))
+    layout = "{:<22} {:>6} {:<11} {:>9} {:>9} {:>9} {:>9} {:>7}"
+    print(layout.format("", "", "", "x86_64", "Linux", "aarch64", "Linux", "goal"))
+    print(layout.format("benchmark", "size", "metric", "Slate", "x86_64", "Slate", "arm64", "both"))
+    for key in keys:
+        linux_x86, linux_arm, goal = figures.get(key, ("-", "-", "-"))
+        print(layout.format(*key, results["x86_64"].get(key, "MISSING"), linux_x86,
+                            results["aarch64"].get(key, "MISSING"), linux_arm, goal))
+    missing = [key for key in keys for arch in ARCHES if key not in results[arch]]
+    return not missing
+
+
+def print_sizes():
+    print()
+    for arch in ARCHES + ("arm",):
+        subprocess.run(["make", "-s", "lib", f"ARCH={arch}"], check=True)
+
+
+def main():
+    if "-h" in sys.argv or "--help" in sys.argv:
+        print(__doc__)
+        return
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    figures = read_figures()
+    results = {arch: run(arch, sys.argv[1:]) for arch in ARCHES}
+    complete = print_table(results, figures)
+    sys.stdout.flush()
+    print_sizes()
+    if not complete:
+        sys.exit("tools/bench.py: a row is missing on one architecture")
+
+
+main()

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# All tests: the host programs with the allocator's checks on and off, then the boots under QEMU. Ends with one line,
+# "N passed, N failed".
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.." || exit
+
+case ${1:-} in
+'')
+	operations=1000000
+	qemu=()
+	;;
+-L)
+	operations=10000000
+	qemu=(-L)
+	;;
+*)
+	echo "usage: tools/test.sh [-L]   -L: the long runs"
+	exit 0
+	;;
+esac
+export OPS=${OPS:-$operations}
+folder=build/test-counts
+rm -rf "$folder"
+mkdir -p "$folder"
+
+# part NAME COMMAND...: a part that ends without a count has failed as a whole.
+part() {
+	local name=$1
+	shift
+
+	echo "== $name"
+	"$@" || echo "== $name: status $?"
+	[ -s "$folder/$name" ] || echo "0 1" >"$folder/$name"
+}
+
+part host-debug make -s test-host HOST_DEBUG=1 "COUNTS=$folder/host-debug"
+part host-release make -s test-host HOST_DEBUG=0 "COUNTS=$folder/host-release"
+part qemu tools/test-qemu.sh -c "$folder/qemu" ${qemu[@]+"${qemu[@]}"}
+
+read -r passed failed < <(cat "$folder"/* | awk '{ p += $1; f += $2 } END { print p, f }')
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
