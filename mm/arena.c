@@ -37,7 +37,9 @@ static _Atomic(struct index_block *) index_l1[L1_ENTRIES];
 
 _Static_assert(SLATE_ARENA_SHIFT < SLATE_PADDR_BITS, "more than one arena");
 _Static_assert(ARENA_PAGES % sizeof(uintptr_t) == 0, "class bytes are whole words");
-_Static_assert(offsetof(struct arena, class_of) == 0, "class words are aligned");
+_Static_assert(sizeof(struct arena) % sizeof(uintptr_t) == 0, "class bytes behind it are aligned");
+
+struct arena_window arena_window;
 
 static size_t arena_number(pfn_t pfn)
 {
@@ -70,6 +72,30 @@ struct arena *arena_of(pfn_t pfn)
 
 /* ---- Registration ---- */
 
+bool arena_window_make(pfn_t first, size_t pages, void *(*alloc)(void *, size_t), void *arg)
+{
+	_Atomic uint8_t *bytes = alloc(arg, pages);
+
+	if (!bytes)
+		return false;
+	memset((void *)bytes, PAGECLASS_NONE, pages);
+	arena_window = (struct arena_window){first, pages, bytes};
+	return true;
+}
+
+/* The window's bytes for an arena; NULL: it lies outside. */
+static _Atomic uint8_t *window_bytes(size_t number)
+{
+	size_t at = (number << ARENA_PAGE_SHIFT) - arena_window.first.v;
+
+	return at < arena_window.pages ? arena_window.class_of + at : NULL;
+}
+
+static size_t arena_bytes(size_t number)
+{
+	return sizeof(struct arena) + (window_bytes(number) ? 0 : ARENA_PAGES);
+}
+
 static struct index_block *block_make(size_t number, void *(*alloc)(void *, size_t), void *arg)
 {
 	struct index_block *block = alloc(arg, sizeof(*block));
@@ -95,11 +121,15 @@ static bool arena_make(size_t number, void *(*alloc)(void *, size_t), void *arg)
 	if (atomic_load_explicit(arena_slot(block, number), memory_order_relaxed))
 		return true;
 
-	struct arena *arena = alloc(arg, sizeof(*arena));
+	struct arena *arena = alloc(arg, arena_bytes(number));
 
 	if (!arena)
 		return false;
-	memset((void *)arena->class_of, PAGECLASS_NONE, sizeof(arena->class_of));
+	arena->class_of = window_bytes(number);
+	if (!arena->class_of) {
+		arena->class_of = (_Atomic uint8_t *)(arena + 1);
+		memset((void *)arena->class_of, PAGECLASS_NONE, ARENA_PAGES);
+	}
 	/* release: the cleared class bytes come before the arena; pairs with arena_of() */
 	atomic_store_explicit(arena_slot(block, number), arena, memory_order_release);
 	return true;
@@ -144,7 +174,7 @@ size_t arena_register_bytes(pfn_t pfn, size_t pages)
 		if (!block_of(number) && first_of_block)
 			bytes += align_up(sizeof(struct index_block), PIECE_ALIGN);
 		if (!arena_of((pfn_t){number << ARENA_PAGE_SHIFT}))
-			bytes += align_up(sizeof(struct arena), PIECE_ALIGN);
+			bytes += align_up(arena_bytes(number), PIECE_ALIGN);
 	}
 	return bytes;
 }
@@ -153,11 +183,17 @@ size_t arena_register_bytes(pfn_t pfn, size_t pages)
 
 unsigned arena_class(pfn_t pfn)
 {
+	size_t at = pfn.v - arena_window.first.v;
+
+	/* acquire, both: pairs with the release in class_fill(), so that the span pointer is there
+	 */
+	if (at < arena_window.pages)
+		return atomic_load_explicit(&arena_window.class_of[at], memory_order_acquire);
+
 	const struct arena *arena = arena_of(pfn);
 
 	if (!arena)
 		return PAGECLASS_NONE;
-	/* acquire: pairs with the release in class_fill(), so that the span pointer is there */
 	return atomic_load_explicit(&arena->class_of[pfn.v & (ARENA_PAGES - 1)],
 				    memory_order_acquire);
 }
@@ -247,4 +283,5 @@ void arena_reset(void)
 	/* relaxed: tests alone, nothing runs beside it */
 	for (size_t i = 0; i < L1_ENTRIES; i++)
 		atomic_store_explicit(&index_l1[i], NULL, memory_order_relaxed);
+	arena_window = (struct arena_window){.pages = 0};
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arena.h (level 3) - per-arena metadata: address -> span, frame -> class byte. Two loads through a two-level index
- * lead to an arena, so that 52-bit sparse physical spaces cost nothing for their holes.
+ * arena.h (level 3) - per-arena metadata: address -> span, frame -> class byte. Two loads through a
+ * two-level index lead to an arena, so that 52-bit sparse physical spaces cost nothing for their
+ * holes.
  *
- * Class bytes of an arena are zero when it is registered; its span pointers are undefined until the class byte of the
- * frame says otherwise. So a frame's span is read only after its class byte.
+ * Class bytes of an arena are zero when it is registered; its span pointers are undefined until the
+ * class byte of the frame says otherwise. So a frame's span is read only after its class byte.
  */
 #ifndef MM_ARENA_H
 #define MM_ARENA_H
@@ -22,13 +23,13 @@ struct mspan;
 #define ARENA_PAGES      ((size_t)1 << ARENA_PAGE_SHIFT)
 
 /*
- * The class byte of a frame: 0 is not ours, 1 .. PAGECLASS_SPAN_LAST is the span class of an object span (2 is the
- * first: size class 0 does not exist), and above:
+ * The class byte of a frame: 0 is not ours, 1 .. PAGECLASS_SPAN_LAST is the span class of an object
+ * span (2 is the first: size class 0 does not exist), and above:
  */
 enum page_class {
 	PAGECLASS_NONE = 0,
 	PAGECLASS_SPAN_LAST = 2 * SIZECLASS_COUNT - 1,
-	PAGECLASS_FREE,  /* ours, in no span: free, or cached, or a frame run's (the bitmap tells) */
+	PAGECLASS_FREE, /* ours, in no span: free, or cached, or a frame run's (the bitmap tells) */
 	PAGECLASS_LARGE, /* a large object's frames */
 	PAGECLASS_STACK,
 	PAGECLASS_TINY,
@@ -39,17 +40,40 @@ enum page_class {
 };
 _Static_assert(PAGECLASS_COUNT <= 255, "a class must fit a byte");
 
+/*
+ * The window: the class bytes of the densest stretch of memory in one array, so that a free finds
+ * its byte by one load. Arenas outside it (far ranges, ranges added later) bring bytes of their
+ * own.
+ */
+struct arena_window {
+	pfn_t first;               /* (c) after arena_window_make(); a multiple of ARENA_PAGES */
+	size_t pages;              /* (c) 0: no window */
+	_Atomic uint8_t *class_of; /* (c) the bytes are (a) */
+};
+
+extern struct arena_window arena_window;
+
 struct arena {
-	_Atomic uint8_t class_of[ARENA_PAGES];        /* (a) written by the frame's owner, read by anyone */
-	_Atomic(struct mspan *) span_of[ARENA_PAGES]; /* (a) valid for object, LARGE, STACK, TYPED, TINY, SLOW frames */
+	_Atomic uint8_t *class_of; /* (c) in the window or behind the struct; the bytes are (a) */
+	_Atomic(struct mspan *)
+		span_of[ARENA_PAGES]; /* (a) valid where the class byte names a span */
 };
 
 /*
- * Make arenas for [pfn, pfn + pages): zeroed class bytes, published in the index. alloc is asked for each missing piece
- * (arena or index block; undefined contents, aligned to a cache line) and may return NULL: then false is returned and what
- * was registered stays. Frames of the range get PAGECLASS_FREE by arena_set_class() afterwards. The caller serialises (RANK_HOTPLUG).
+ * Make the window over [first, first + pages), multiples of ARENA_PAGES, before any arena is
+ * registered. alloc as for arena_register().
  */
-bool arena_register(pfn_t pfn, size_t pages, void *(*alloc)(void *arg, size_t size_bytes), void *arg);
+bool arena_window_make(pfn_t first, size_t pages, void *(*alloc)(void *arg, size_t size_bytes),
+		       void *arg);
+
+/*
+ * Make arenas for [pfn, pfn + pages): zeroed class bytes, published in the index. alloc is asked
+ * for each missing piece (arena or index block; undefined contents, aligned to a cache line) and
+ * may return NULL: then false is returned and what was registered stays. Frames of the range get
+ * PAGECLASS_FREE by arena_set_class() afterwards. The caller serialises (RANK_HOTPLUG).
+ */
+bool arena_register(pfn_t pfn, size_t pages, void *(*alloc)(void *arg, size_t size_bytes),
+		    void *arg);
 
 /* Bytes that arena_register() would ask for now, at most. */
 size_t arena_register_bytes(pfn_t pfn, size_t pages);
@@ -57,18 +81,21 @@ size_t arena_register_bytes(pfn_t pfn, size_t pages);
 /* The arena that holds pfn, or NULL. Any frame number, also garbage. Lock-free. */
 struct arena *arena_of(pfn_t pfn);
 
-/* Class byte of any frame; PAGECLASS_NONE outside all arenas. Acquire: pairs with the release in arena_set_span(). */
+/* Class byte of any frame; PAGECLASS_NONE outside all arenas. Acquire: pairs with the release in
+ * arena_set_span(). */
 unsigned arena_class(pfn_t pfn);
 
 /* Set class bytes of frames inside registered arenas; may cross arenas. */
 void arena_set_class(pfn_t pfn, size_t pages, unsigned page_class);
 
 /*
- * Frames of a span: pointers first, then class bytes (release), so that whoever sees the class sees the span.
+ * Frames of a span: pointers first, then class bytes (release), so that whoever sees the class sees
+ * the span.
  */
 void arena_set_span(pfn_t pfn, size_t pages, struct mspan *span, unsigned page_class);
 
-/* The span of a frame whose class says it has one; NULL otherwise. Any frame number, also garbage. */
+/* The span of a frame whose class says it has one; NULL otherwise. Any frame number, also garbage.
+ */
 struct mspan *arena_span(pfn_t pfn);
 
 void arena_reset(void);

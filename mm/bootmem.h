@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bootmem.h (level 2) - a bump allocator over one run of memory, for metadata that is never given back one by one.
- * The caller serialises.
+ * bootmem.h (level 2) - a bump allocator over one run of memory, for metadata that is never given
+ * back one by one. The caller serialises.
  */
 #ifndef MM_BOOTMEM_H
 #define MM_BOOTMEM_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fixalloc.h (level 2) - fixed-size metadata objects: a free list over persistent chunks. Chunks never go back, so a
- * stale pointer to a freed metadata object still points at one of its kind. An empty fixalloc returns NULL; whoever
- * can reach pages feeds it and tries again (no upcalls). Idea: Go's fixalloc.
+ * fixalloc.h (level 2) - fixed-size metadata objects: a free list over persistent chunks. Chunks
+ * never go back, so a stale pointer to a freed metadata object still points at one of its kind. An
+ * empty fixalloc returns NULL; whoever can reach pages feeds it and tries again (no upcalls). Idea:
+ * Go's fixalloc.
  */
 #ifndef MM_FIXALLOC_H
 #define MM_FIXALLOC_H
@@ -11,14 +12,14 @@
 
 struct fixalloc {
 	struct mm_lock lock;
-	void *free_list;     /* (lock) chained through the first word */
-	uintptr_t bump;      /* (lock) never used space of the newest chunk */
-	uintptr_t bump_end;  /* (lock) */
-	size_t elem_bytes;   /* (const) rounded to align */
-	size_t align_bytes;  /* (const) */
-	size_t in_use;       /* (lock) objects handed out */
-	size_t chunk_bytes;  /* (lock) bytes fed so far */
-	const char *name;    /* (const) */
+	void *free_list;    /* (lock) chained through the first word */
+	uintptr_t bump;     /* (lock) never used space of the newest chunk */
+	uintptr_t bump_end; /* (lock) */
+	size_t elem_bytes;  /* (const) rounded to align */
+	size_t align_bytes; /* (const) */
+	size_t in_use;      /* (lock) objects handed out */
+	size_t chunk_bytes; /* (lock) bytes fed so far */
+	const char *name;   /* (const) */
 };
 
 void fixalloc_init(struct fixalloc *fa, const char *name, size_t elem_bytes, size_t align_bytes);

@@ -114,10 +114,9 @@ struct pool {
 	size_t pages;
 };
 
-static size_t node_metadata_pages(const struct slate_memmap *map, unsigned node)
+static size_t node_metadata_pages(const struct slate_memmap *map, unsigned node, size_t bytes)
 {
 	size_t arenas_end = 0;
-	size_t bytes = 0;
 
 	for (size_t i = 0; i < map->count; i++) {
 		if (range_usable(&map->ranges[i], node))
@@ -204,22 +203,66 @@ static void mark_pool(pfn_t start, size_t pages)
 	}
 }
 
-static int take_boot_map(const struct slate_memmap *map)
-{
-	struct pool pools[SLATE_MAX_NODES] = {{0}};
-	size_t donated_bytes = 0;
+/* A window may be this many times as long as the memory in it: then holes cost at most 0.2 % of
+ * RAM. */
+#define WINDOW_SPARSENESS 8
 
+/* The longest stretch from the lowest range on that is dense enough; in frames. */
+static void choose_window(const struct slate_memmap *map, size_t *first, size_t *end)
+{
+	size_t populated = 0;
+	size_t low = 0;
+
+	*first = *end = 0;
+	for (size_t i = 0; i < map->count; i++) {
+		size_t start = range_start(&map->ranges[i]).v;
+		size_t stop = align_up(start + range_pages(&map->ranges[i]), ARENA_PAGES);
+
+		if (map->ranges[i].type != SLATE_RANGE_USABLE)
+			continue;
+		if (populated == 0)
+			low = align_down(start, ARENA_PAGES);
+		populated += range_pages(&map->ranges[i]);
+		if (stop - low > ARENA_PAGES && (stop - low) / WINDOW_SPARSENESS > populated)
+			continue;
+		*first = low;
+		*end = stop;
+	}
+}
+
+static void *window_alloc(void *arg, size_t size_bytes)
+{
+	return bootmem_alloc(arg, size_bytes, 64);
+}
+
+static int choose_pools(const struct slate_memmap *map, size_t window_bytes, struct pool *pools)
+{
 	for (unsigned node = 0; node < SLATE_MAX_NODES; node++) {
-		size_t pages = node_metadata_pages(map, node);
+		size_t pages = node_metadata_pages(map, node, window_bytes);
 		struct pool pool;
 
 		if (pages == 0)
 			continue;
+		window_bytes = 0;
 		if (!choose_pool(map, node, pages, pools, &pool) &&
 		    !choose_pool(map, SLATE_ANY_NODE, pages, pools, &pool))
 			return SLATE_ENOMEM;
 		pools[node] = pool;
 	}
+	return SLATE_OK;
+}
+
+static int take_boot_map(const struct slate_memmap *map)
+{
+	struct pool pools[SLATE_MAX_NODES] = {{0}};
+	size_t donated_bytes = 0;
+	size_t window_first;
+	size_t window_end;
+
+	choose_window(map, &window_first, &window_end);
+	int status = choose_pools(map, window_end - window_first + 64, pools);
+	if (status != SLATE_OK)
+		return status;
 	for (unsigned node = 0; node < SLATE_MAX_NODES; node++) {
 		const struct pool *pool = &pools[node];
 		struct bootmem metadata;
@@ -227,6 +270,11 @@ static int take_boot_map(const struct slate_memmap *map)
 		if (pool->pages == 0)
 			continue;
 		bootmem_init(&metadata, pfn_to_virt(pool->start), pool->pages << SLATE_PAGE_SHIFT);
+		if (window_end > window_first &&
+		    !arena_window_make((pfn_t){window_first}, window_end - window_first,
+				       window_alloc, &metadata))
+			return SLATE_ENOMEM;
+		window_end = window_first;
 		if (!grow_node(map, node, pools, &metadata))
 			return SLATE_ENOMEM;
 		mark_pool(pool->start, pool->pages);
@@ -261,12 +309,12 @@ int slate_init(const struct slate_init_params *params)
 	directmap_end = (pfn_t){(size_t)(limit && limit < last_pfn ? limit : last_pfn)};
 	mheap_init();
 	mcentral_init_all();
-	mcache_init();
 
 	int status = take_boot_map(params->map);
 
 	if (status != SLATE_OK)
 		return status;
+	mcache_init();
 	/* release: pairs with the acquire in init_check() */
 	atomic_store_explicit(&initialised, true, memory_order_release);
 	return SLATE_OK;

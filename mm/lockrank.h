@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lockrank.h (level 0) - spinlocks of the allocator: interrupts off while held, and a rank each. A CPU acquires ranks
- * in ascending order only; debug builds check it, and know each lock's owner.
+ * lockrank.h (level 0) - spinlocks of the allocator: interrupts off while held, and a rank each. A
+ * CPU acquires ranks in ascending order only; debug builds check it, and know each lock's owner.
  */
 #ifndef MM_LOCKRANK_H
 #define MM_LOCKRANK_H
@@ -11,9 +11,9 @@
 /* The order in which locks nest. RANK_MHEAP + node: page heaps by ascending node. */
 enum lock_rank {
 	RANK_NONE = 0,
-	RANK_HOTPLUG,     /* adding, removing memory and CPUs */
+	RANK_HOTPLUG, /* adding, removing memory and CPUs */
 	RANK_KCACHE_LIST,
-	RANK_MCENTRAL,    /* one at a time */
+	RANK_MCENTRAL, /* one at a time */
 	RANK_MHEAP,
 	RANK_MHEAP_LAST = RANK_MHEAP + SLATE_MAX_NODES - 1,
 	RANK_PAGEALLOC,
@@ -43,8 +43,8 @@ bool mm_lock_try(struct mm_lock *lock, unsigned long *irq_state);
 void mm_lock_release(struct mm_lock *lock, unsigned long irq_state);
 
 /*
- * The CPU number for the allocator's own use: port_cpu(), or 0 before the first slate_cpu_online(). Meaningful with
- * interrupts off.
+ * The CPU number for the allocator's own use: port_cpu(), or 0 before the first slate_cpu_online().
+ * Meaningful with interrupts off.
  */
 unsigned mm_cpu(void);
 

@@ -77,7 +77,8 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
 	return object;
 }
 
-void *slate_alloc(size_t size_bytes)
+/* Behind the sequence, or instead of it. */
+void *slate_alloc_slow(size_t size_bytes)
 {
 	if (size_bytes <= SIZECLASS_MAX_BYTES)
 		return alloc_class(sizeclass_of(size_bytes) << 1, 0);
@@ -196,13 +197,13 @@ static void free_object(void *object, unsigned class, const char *call)
 	}
 }
 
-void slate_free(void *object)
+void slate_free_slow(void *object)
 {
 	if (object)
 		free_object(object, arena_class(virt_to_pfn(object)), "slate_free");
 }
 
-void slate_free_sized(void *object, size_t size_bytes)
+void slate_free_sized_slow(void *object, size_t size_bytes)
 {
 	if (!object)
 		return;
@@ -225,6 +226,24 @@ void slate_free_sized(void *object, size_t size_bytes)
 	}
 	free_object(object, class, "slate_free_sized");
 }
+
+#if SLATE_PROTECT != SLATE_PROTECT_RSEQ
+/* With restartable sequences arch/ARCH/rseq.S defines these. */
+void *slate_alloc(size_t size_bytes)
+{
+	return slate_alloc_slow(size_bytes);
+}
+
+void slate_free(void *object)
+{
+	slate_free_slow(object);
+}
+
+void slate_free_sized(void *object, size_t size_bytes)
+{
+	slate_free_sized_slow(object, size_bytes);
+}
+#endif
 
 /* ---- Sizes ---- */
 

@@ -10,6 +10,7 @@
 #include "mm/mcache.h"
 
 #include "mm/depot.h"
+#include "mm/directmap.h"
 #include "mm/fixalloc.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
@@ -23,7 +24,9 @@
 
 _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 
-static struct mcache boot_cache;
+struct mcache mcache_boot;
+bool mcache_any_online;
+
 static struct fixalloc magazines;
 static struct depot depots[PAGECLASS_FRAME + 1];
 static uint8_t capacity[PAGECLASS_COUNT]; /* (const) after mcache_init() */
@@ -50,10 +53,13 @@ static unsigned clamp(size_t value, unsigned low, unsigned high)
 
 static void cache_init(struct mcache *cache)
 {
-	for (unsigned class = 0; class < PAGECLASS_COUNT; class ++) {
+	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
 		atomic_init(&cache->take[class], MAGAZINE_DUMMY);
 		atomic_init(&cache->give[class], MAGAZINE_DUMMY);
 	}
+	cache->window_base = (uintptr_t)pfn_to_virt(arena_window.first);
+	cache->window_granules = arena_window.pages << (SLATE_PAGE_SHIFT - 3);
+	cache->window_map = arena_window.class_of;
 	atomic_init(&cache->refills, 0);
 	atomic_init(&cache->flushes, 0);
 	atomic_init(&cache->online, true);
@@ -72,23 +78,15 @@ void mcache_init(void)
 		capacity[class] = (uint8_t)cap;
 		depot_init(&depots[class], clamp(depth, 2, DEPOT_DEPTH));
 	}
-	cache_init(&boot_cache);
-}
-
-static bool any_online;
-
-struct mcache *mcache_this(void)
-{
-	/* relaxed: the entry is this CPU's own, stored by itself */
-	return any_online ? atomic_load_explicit(&mcaches[mm_cpu()], memory_order_relaxed)
-			  : &boot_cache;
+	cache_init(&mcache_boot);
+	percpu_set_cache(&mcache_boot);
 }
 
 bool mcache_online(unsigned cpu)
 {
-	struct mcache *cache = &boot_cache;
+	struct mcache *cache = &mcache_boot;
 
-	if (any_online) {
+	if (mcache_any_online) {
 		cache = mheap_alloc_permanent(sizeof(*cache), _Alignof(struct mcache));
 		if (!cache)
 			return false;
@@ -96,8 +94,9 @@ bool mcache_online(unsigned cpu)
 	}
 	/* release: pairs with the acquire in statistics and drains of other CPUs */
 	atomic_store_explicit(&mcaches[cpu], cache, memory_order_release);
-	if (!any_online)
-		any_online = true;
+	percpu_set_cache(cache);
+	if (!mcache_any_online)
+		mcache_any_online = true;
 	return true;
 }
 
@@ -166,7 +165,7 @@ static void put_back(enum mcache_side side, unsigned class, magtop_t top)
 static void count_event(size_t offset)
 {
 	unsigned long irq = port_irq_save();
-	_Atomic size_t *counter = (_Atomic size_t *)((char *)mcache_this() + offset);
+	_Atomic size_t *counter = (_Atomic size_t *)((char *)percpu_cache() + offset);
 
 	/* relaxed: a figure for statistics */
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
@@ -316,13 +315,13 @@ size_t mcache_depot_cached(unsigned class)
 
 size_t mcache_boot_cached(unsigned class)
 {
-	return any_online ? 0 : mcache_cached(&boot_cache, class);
+	return mcache_any_online ? 0 : mcache_cached(&mcache_boot, class);
 }
 
 void mcache_reset(void)
 {
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++)
 		atomic_store_explicit(&mcaches[cpu], NULL, memory_order_relaxed);
-	any_online = false;
+	mcache_any_online = false;
 	mcache_init();
 }

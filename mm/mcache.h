@@ -21,15 +21,24 @@
 
 #define PAGECLASS_FRAME PAGECLASS_FREE /* the class of single frames in magazines */
 
+/* The index of a top among all: give[class], or take[class] behind them. */
 enum mcache_side {
-	MCACHE_TAKE,
-	MCACHE_GIVE,
+	MCACHE_GIVE = 0,
+	MCACHE_TAKE = 256,
 };
 
+/* Entries for every value of a class byte, so that none needs a check. */
+#define MCACHE_ENTRIES 256
+
+/* Offsets are known to arch/ARCH/rseq.S, see mm/rseq.h. */
 struct mcache {
 	/* (p) written by this CPU; (a) read relaxed by other CPUs' statistics */
-	_Alignas(128) _Atomic(magtop_t) take[PAGECLASS_COUNT];
-	_Atomic(magtop_t) give[PAGECLASS_COUNT];
+	_Alignas(128) _Atomic(magtop_t) give[MCACHE_ENTRIES];
+	_Atomic(magtop_t) take[MCACHE_ENTRIES];
+	/* (c) a copy of arena_window: first byte, length in 8-byte granules, class bytes */
+	uintptr_t window_base;
+	size_t window_granules;
+	const _Atomic uint8_t *window_map;
 	/* (a) relaxed, slow paths only */
 	_Atomic size_t refills;
 	_Atomic size_t flushes;
@@ -39,8 +48,9 @@ struct mcache {
 /* By CPU number; NULL: never online. (a) release at slate_cpu_online(), acquire by other CPUs. */
 extern _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 
-/* This CPU's, or the bootstrap mcache. Interrupts off. */
-struct mcache *mcache_this(void);
+/* The bootstrap mcache, until the first CPU inherits it. */
+extern struct mcache mcache_boot;
+extern bool mcache_any_online; /* (c) after the first slate_cpu_online() */
 
 static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
 {
@@ -62,6 +72,7 @@ static inline _Atomic(magtop_t) *mcache_place(struct mcache *cache, enum mcache_
 /* Most objects that a magazine of the class holds; bounded in bytes. */
 unsigned mcache_capacity(unsigned class);
 
+/* After the window is made; sets the bootstrap cache up as this CPU's. */
 void mcache_init(void);
 
 /*

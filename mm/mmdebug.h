@@ -17,10 +17,10 @@ void mm_leak_add(size_t objects);
 
 /* Debug builds: a false expression is a report (SLATE_CRIME_ASSERT). Release: not evaluated. */
 #if SLATE_DEBUG
-#define MM_ASSERT(expr)                                                                            \
-	do {                                                                                       \
-		if (!(expr))                                                                       \
-			mm_assert_failed(#expr, __FILE__, __LINE__);                               \
+#define MM_ASSERT(expr)                                              \
+	do {                                                         \
+		if (!(expr))                                         \
+			mm_assert_failed(#expr, __FILE__, __LINE__); \
 	} while (0)
 #else
 #define MM_ASSERT(expr) ((void)sizeof((expr) ? 1 : 0))
@@ -38,11 +38,12 @@ void mm_poison(void *start, uint8_t byte, size_t size_bytes);
 size_t mm_poison_check(const void *start, uint8_t byte, size_t size_bytes);
 
 /*
- * Fault injection for tests: the n-th page or metadata request from now fails (1: the next), then `once` more requests
- * succeed again, or all later ones fail too. 0 switches it off.
+ * Fault injection for tests: the n-th page or metadata request from now fails (1: the next), then
+ * `once` more requests succeed again, or all later ones fail too. 0 switches it off.
  */
 void mm_fault_arm(size_t nth, bool for_ever);
-/* Asked by every place that takes frames from the page allocator: true means fail now. Costs one load when off. */
+/* Asked by every place that takes frames from the page allocator: true means fail now. Costs one
+ * load when off. */
 bool mm_fault_now(void);
 
 void mm_debug_reset(void);

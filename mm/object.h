@@ -10,6 +10,16 @@
 /* align_bytes: a power of two, or 0. flags: SLATE_*. */
 void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags);
 
+/*
+ * What the sequences of arch/ARCH/rseq.S fall back to, and the whole of these calls where there are
+ * none.
+ */
+void *slate_alloc_slow(size_t size_bytes);
+void slate_free_slow(void *object);
+void slate_free_sized_slow(void *object, size_t size_bytes);
+pfn_t slate_frame_alloc_slow(void);
+void slate_frame_free_slow(pfn_t pfn);
+
 /* Element size of an object; 0 and a report in the name of call when the pointer is none. */
 size_t object_size(const void *object, const char *call);
 

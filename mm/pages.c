@@ -10,24 +10,48 @@
 #include "mm/mcache.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
+#include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
 
-static pfn_t alloc_frame(unsigned flags)
+pfn_t slate_frame_alloc_slow(void)
 {
 	void *slot = percpu_take(PAGECLASS_FRAME);
 	struct reclaim reclaim = {0};
 
 	if (slot)
 		return slot_to_frame(slot);
+	if (!init_check("slate_frame_alloc"))
+		return SLATE_PFN_NONE;
 	do {
 		slot = mcache_take_slow(PAGECLASS_FRAME);
 		if (slot)
 			return slot_to_frame(slot);
-	} while (reclaim_next(&reclaim, flags));
+	} while (reclaim_next(&reclaim, 0));
 	reclaim_failed();
 	return SLATE_PFN_NONE;
 }
+
+void slate_frame_free_slow(pfn_t pfn)
+{
+	void *slot = frame_to_slot(pfn);
+
+	if (slot && !percpu_give(PAGECLASS_FRAME, slot))
+		mcache_give_slow(PAGECLASS_FRAME, slot, "slate_page_free");
+}
+
+#if SLATE_PROTECT != SLATE_PROTECT_RSEQ
+/* With restartable sequences arch/ARCH/rseq.S defines these. */
+pfn_t slate_frame_alloc(void)
+{
+	return slate_frame_alloc_slow();
+}
+
+void slate_frame_free(pfn_t pfn)
+{
+	slate_frame_free_slow(pfn);
+}
+#endif
 
 static pfn_t alloc_run(size_t n, const struct page_fit *fit, unsigned node, unsigned flags)
 {
@@ -79,7 +103,7 @@ pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraint
 	if (n == 0 || !init_check("slate_page_alloc"))
 		return SLATE_PFN_NONE;
 	if (!constraints)
-		return n == 1 ? alloc_frame(0) : alloc_run(n, NULL, SLATE_ANY_NODE, 0);
+		return n == 1 ? slate_frame_alloc() : alloc_run(n, NULL, SLATE_ANY_NODE, 0);
 	if (!to_fit(constraints, n, &fit))
 		return SLATE_PFN_NONE;
 
@@ -93,8 +117,7 @@ pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraint
 void slate_page_free(pfn_t pfn, size_t n)
 {
 	if (n == 1 && arena_class(pfn) == PAGECLASS_FREE) {
-		if (!percpu_give(PAGECLASS_FRAME, frame_to_slot(pfn)))
-			mcache_give_slow(PAGECLASS_FRAME, frame_to_slot(pfn), "slate_page_free");
+		slate_frame_free(pfn);
 		return;
 	}
 	size_t freed = n ? mheap_free_pages(pfn, n) : 0;

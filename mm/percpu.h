@@ -2,25 +2,76 @@
 /*
  * percpu.h (level 7) - the four things that may be done to a magazine's top in this CPU's mcache.
  * Each is one indivisible step towards everything else that runs on the CPU: interrupt handlers,
- * and tasks after a migration.
- *
- * This is the protection by masked interrupts. A restartable-sequence version has the same four
- * steps and the same contract, so that the code above does not know which one it runs on: every
- * step ends in at most one store, and none reads more than one top.
+ * and tasks after a migration. SLATE_PROTECT chooses how; the code above does not know.
  */
 #ifndef MM_PERCPU_H
 #define MM_PERCPU_H
 
 #include <slate/port.h>
 
+#include "mm/lockrank.h"
 #include "mm/magazine.h"
 #include "mm/mcache.h"
+
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ
+
+#include "mm/rseq.h"
+
+/* This CPU's mcache. Interrupts off, or it may be another's by now. */
+static inline struct mcache *percpu_cache(void)
+{
+	return slate_rseq_cache();
+}
+
+static inline void percpu_set_cache(struct mcache *cache)
+{
+	slate_rseq_set_cache(cache);
+}
 
 /* Pop from this CPU's take magazine; NULL when it is empty. */
 static inline void *percpu_take(unsigned class)
 {
+	return slate_rseq_take(MCACHE_TAKE + class);
+}
+
+/* Push onto this CPU's give magazine; false when it is full. */
+static inline bool percpu_give(unsigned class, void *object)
+{
+	return slate_rseq_give(MCACHE_GIVE + class, object);
+}
+
+/* Put the dummy in the magazine's place and return what was there: from now on it is the caller's
+ * alone. */
+static inline magtop_t percpu_detach(enum mcache_side side, unsigned class)
+{
+	return slate_rseq_detach(side + class);
+}
+
+/* Install a magazine where the dummy is; false when another one came first. */
+static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t top)
+{
+	return slate_rseq_attach(side + class, top);
+}
+
+#else /* interrupts off */
+
+static inline struct mcache *percpu_cache(void)
+{
+	/* relaxed: the entry is this CPU's own, stored by itself */
+	return mcache_any_online ? atomic_load_explicit(&mcaches[mm_cpu()], memory_order_relaxed)
+				 : &mcache_boot;
+}
+
+/* The number is enough to find it. */
+static inline void percpu_set_cache(struct mcache *cache)
+{
+	(void)cache;
+}
+
+static inline void *percpu_take(unsigned class)
+{
 	unsigned long irq = port_irq_save();
-	struct mcache *cache = mcache_this();
+	struct mcache *cache = percpu_cache();
 	magtop_t top = mcache_top(&cache->take[class]);
 	void *object = *top;
 
@@ -30,11 +81,10 @@ static inline void *percpu_take(unsigned class)
 	return object;
 }
 
-/* Push onto this CPU's give magazine; false when it is full. */
 static inline bool percpu_give(unsigned class, void *object)
 {
 	unsigned long irq = port_irq_save();
-	struct mcache *cache = mcache_this();
+	struct mcache *cache = percpu_cache();
 	magtop_t top = mcache_top(&cache->give[class]);
 	bool room = !magazine_is_full(top);
 
@@ -46,12 +96,10 @@ static inline bool percpu_give(unsigned class, void *object)
 	return room;
 }
 
-/* Put the dummy in the magazine's place and return what was there: from now on it is the caller's
- * alone. */
 static inline magtop_t percpu_detach(enum mcache_side side, unsigned class)
 {
 	unsigned long irq = port_irq_save();
-	_Atomic(magtop_t) *place = mcache_place(mcache_this(), side, class);
+	_Atomic(magtop_t) *place = mcache_place(percpu_cache(), side, class);
 	magtop_t top = mcache_top(place);
 
 	mcache_set_top(place, MAGAZINE_DUMMY);
@@ -59,11 +107,10 @@ static inline magtop_t percpu_detach(enum mcache_side side, unsigned class)
 	return top;
 }
 
-/* Install a magazine where the dummy is; false when another one came first. */
 static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t top)
 {
 	unsigned long irq = port_irq_save();
-	_Atomic(magtop_t) *place = mcache_place(mcache_this(), side, class);
+	_Atomic(magtop_t) *place = mcache_place(percpu_cache(), side, class);
 	bool vacant = mcache_top(place) == MAGAZINE_DUMMY;
 
 	if (vacant)
@@ -72,4 +119,5 @@ static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t
 	return vacant;
 }
 
+#endif
 #endif

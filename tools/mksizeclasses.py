@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Choose the size classes, prove what is promised about them, and write mm/sizeclass_table.[ch].
+"""Choose the size classes, prove what is promised about them, and write mm/sizeclass_table.[ch]
+and mm/rseq_table.c.
 
-    tools/mksizeclasses.py            write both files
+    tools/mksizeclasses.py            write the files
     tools/mksizeclasses.py --check    fail unless the committed files are what this tool writes
     tools/mksizeclasses.py --print    one line per class
 
@@ -25,6 +26,7 @@ import sys
 PAGE = 4096
 MAX_BYTES = 32768
 SMALL_MAX = 8192
+RSEQ_TAKE = 256  # where take tops begin, mm/rseq.h
 MAX_ELEMS = 1024
 MAX_PAGES = 16
 COUNT = 68  # class 0, which is none, included
@@ -236,6 +238,24 @@ def source(classes):
     return "\n".join(lines[:-1]) + "\n"
 
 
+def rseq_source(classes):
+    """The size table of the restartable sequences: the index of the take top, for a span class without noscan."""
+    by_8, _ = tables(classes)
+    lines = [
+        "/* SPDX-License-Identifier: MIT */",
+        "/* rseq_table.c - written by tools/mksizeclasses.py; do not edit. */",
+        "/* clang-format off */",
+        "#include <slate/config.h>",
+        "",
+        "#if SLATE_PROTECT == SLATE_PROTECT_RSEQ",
+        "",
+        '#include "mm/rseq.h"',
+        "",
+    ]
+    lines += array("uint16_t", "slate_rseq_size_index", len(by_8), [RSEQ_TAKE + 2 * c for c in by_8])
+    return "\n".join(lines) + "#endif\n"
+
+
 def print_classes(classes):
     print("class  bytes  pages  objects  tail  worst waste %")
     for c in range(1, COUNT):
@@ -255,7 +275,8 @@ def main():
     if mode == "--print":
         print_classes(classes)
         return
-    for name, text in (("sizeclass_table.h", header(classes)), ("sizeclass_table.c", source(classes))):
+    for name, text in (("sizeclass_table.h", header(classes)), ("sizeclass_table.c", source(classes)),
+                       ("rseq_table.c", rseq_source(classes))):
         path = os.path.join(root, name)
         if mode == "--check":
             with open(path, encoding="utf-8") as file:

@@ -48,10 +48,11 @@
 #endif
 
 /*
- * How the per-CPU caches are protected. RSEQ: restartable sequences, no cost on the fast path; the kernel gives a pointer-sized
- * word per CPU at SLATE_PERCPU_OFFSET from its per-CPU base register (GS base, TPIDR_EL1), and calls slate_interrupt_fixup() first thing
- * in every interrupt, exception and NMI entry. IRQOFF: interrupts masked for some instructions. The default follows from whether the offset
- * is given.
+ * How the per-CPU caches are protected. RSEQ: restartable sequences, no cost on the fast path; the
+ * kernel gives a pointer-sized word per CPU at SLATE_PERCPU_OFFSET from its per-CPU base register
+ * (GS base, TPIDR_EL1), and calls slate_interrupt_fixup() first thing in every interrupt, exception
+ * and NMI entry. IRQOFF: interrupts masked for some instructions. The default follows from whether
+ * the offset is given.
  */
 #define SLATE_PROTECT_IRQOFF 0
 #define SLATE_PROTECT_RSEQ   1

@@ -132,9 +132,27 @@ pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraint
  * reported. */
 void slate_page_free(pfn_t pfn, size_t n);
 
+/*
+ * One frame, from this CPU's magazine: slate_page_alloc(1, NULL) and slate_page_free(pfn, 1)
+ * without their questions. A frame that was not taken is reported at the latest when the magazine
+ * that took it is flushed.
+ */
+pfn_t slate_frame_alloc(void);
+void slate_frame_free(pfn_t pfn);
+
 /* Direct map. slate_virt() of an unmapped address is meaningless. */
 void *slate_virt(paddr_t pa);
 paddr_t slate_phys(const void *va);
+
+/* ---- Interrupts ---- */
+
+/*
+ * Where to resume after an interrupt at pc. Called first thing in every interrupt, exception and
+ * NMI entry, before anything that may allocate or switch tasks; the entry returns to what it
+ * returns instead of pc. With SLATE_PROTECT_IRQOFF it is pc. Context: any. Takes no lock. Idea:
+ * restartable atomic sequences (Bershad, Redell, Ellis 1992).
+ */
+uintptr_t slate_interrupt_fixup(uintptr_t pc);
 
 /* ---- Upkeep ---- */
 

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rseq.S - the restartable sequences of x86_64; mm/rseq.h says what they are. GS-relative addressing is used once a sequence, to load
+ * the mcache: an indexed GS address was slower on real cores than base + displacement.
+ *
+ * In a sequence: rdi, rsi, r8 are inputs and stay; rax, rcx, rdx are scratch.
+ */
+#include <slate/config.h>
+
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ
+
+#include "mm/rseq.h"
+
+#define CACHE %gs:SLATE_PERCPU_OFFSET
+#define TAKE  (8 * RSEQ_TAKE)
+
+	.macro	function name
+	.balign	32
+	.globl	\name
+	.type	\name, @function
+\name:
+	.endm
+
+/* Bracket one sequence: `commit` stands directly before its only store. */
+	.macro	sequence id
+.Lstart_\id:
+	.pushsection .rodata.slate_rseq, "a", @progbits
+	.long	.Lstart_\id - slate_rseq_text_start, .Lcommit_\id - slate_rseq_text_start
+	.popsection
+	.endm
+	.macro	commit id
+.Lcommit_\id:
+	.endm
+
+	.section .rodata.slate_rseq, "a", @progbits
+	.balign	8
+	.globl	slate_rseq_table
+slate_rseq_table:
+
+	.section .text.slate_rseq, "ax", @progbits
+	.globl	slate_rseq_text_start
+slate_rseq_text_start:
+
+/* void *slate_alloc(size_t size_bytes) */
+function slate_alloc
+	cmpq	$RSEQ_SIZE_MAX, %rdi
+	ja	1f
+	leaq	7(%rdi), %rsi
+	shrq	$3, %rsi
+	leaq	slate_rseq_size_index(%rip), %rax
+	movzwl	(%rax,%rsi,2), %esi
+	sequence alloc
+	movq	CACHE, %rdx
+	movq	(%rdx,%rsi,8), %rcx
+	movq	(%rcx), %rax
+	testq	%rax, %rax
+	jz	1f
+	subq	$8, %rcx
+	commit alloc
+	movq	%rcx, (%rdx,%rsi,8)
+	ret
+1:	jmp	slate_alloc_slow
+
+/*
+ * void slate_free(void *object)
+ *
+ * The rotation carries the low three bits to the top, so one compare refuses foreign, unmapped and misaligned pointers,
+ * and NULL. Classes without magazines have a give top that always looks full.
+ */
+function slate_free
+	sequence free
+	movq	CACHE, %rdx
+	movq	%rdi, %rax
+	subq	RSEQ_WINDOW_BASE(%rdx), %rax
+	rorq	$3, %rax
+	cmpq	RSEQ_WINDOW_GRANULES(%rdx), %rax
+	jae	1f
+	shrq	$9, %rax
+	movq	RSEQ_WINDOW_MAP(%rdx), %rcx
+	movzbl	(%rcx,%rax), %eax
+	movq	(%rdx,%rax,8), %rcx
+	addq	$8, %rcx
+	testl	$RSEQ_MAGAZINE_MASK, %ecx
+	jz	1f
+	movq	%rdi, (%rcx)
+	commit free
+	movq	%rcx, (%rdx,%rax,8)
+	ret
+1:	jmp	slate_free_slow
+
+/*
+ * void slate_free_sized(void *object, size_t size_bytes): the size must belong to the class byte, scan or noscan.
+ */
+function slate_free_sized
+	cmpq	$RSEQ_SIZE_MAX, %rsi
+	ja	1f
+	leaq	7(%rsi), %r8
+	shrq	$3, %r8
+	leaq	slate_rseq_size_index(%rip), %rax
+	movzwl	(%rax,%r8,2), %r8d
+	sequence free_sized
+	movq	CACHE, %rdx
+	movq	%rdi, %rax
+	subq	RSEQ_WINDOW_BASE(%rdx), %rax
+	rorq	$3, %rax
+	cmpq	RSEQ_WINDOW_GRANULES(%rdx), %rax
+	jae	1f
+	shrq	$9, %rax
+	movq	RSEQ_WINDOW_MAP(%rdx), %rcx
+	movzbl	(%rcx,%rax), %eax
+	leaq	RSEQ_TAKE(%rax), %rcx
+	cmpq	%r8, %rcx
+	jne	1f
+	movq	(%rdx,%rax,8), %rcx
+	addq	$8, %rcx
+	testl	$RSEQ_MAGAZINE_MASK, %ecx
+	jz	1f
+	movq	%rdi, (%rcx)
+	commit free_sized
+	movq	%rcx, (%rdx,%rax,8)
+	ret
+1:	jmp	slate_free_sized_slow
+
+/* pfn_t slate_frame_alloc(void): a slot holds frame number + 1 */
+function slate_frame_alloc
+	sequence frame_alloc
+	movq	CACHE, %rdx
+	movq	TAKE + 8 * RSEQ_FRAME_CLASS(%rdx), %rcx
+	movq	(%rcx), %rax
+	testq	%rax, %rax
+	jz	1f
+	subq	$8, %rcx
+	commit frame_alloc
+	movq	%rcx, TAKE + 8 * RSEQ_FRAME_CLASS(%rdx)
+	decq	%rax
+	ret
+1:	jmp	slate_frame_alloc_slow
+
+/* void slate_frame_free(pfn_t pfn): what is no taken frame is found when the magazine is flushed */
+function slate_frame_free
+	sequence frame_free
+	movq	CACHE, %rdx
+	movq	8 * RSEQ_FRAME_CLASS(%rdx), %rcx
+	addq	$8, %rcx
+	testl	$RSEQ_MAGAZINE_MASK, %ecx
+	jz	1f
+	leaq	1(%rdi), %rax
+	movq	%rax, (%rcx)
+	commit frame_free
+	movq	%rcx, 8 * RSEQ_FRAME_CLASS(%rdx)
+	ret
+1:	jmp	slate_frame_free_slow
+
+/* void *slate_rseq_take(size_t index) */
+function slate_rseq_take
+	sequence take
+	movq	CACHE, %rdx
+	movq	(%rdx,%rdi,8), %rcx
+	movq	(%rcx), %rax
+	testq	%rax, %rax
+	jz	1f
+	subq	$8, %rcx
+	commit take
+	movq	%rcx, (%rdx,%rdi,8)
+1:	ret
+
+/* bool slate_rseq_give(size_t index, void *object) */
+function slate_rseq_give
+	sequence give
+	movq	CACHE, %rdx
+	xorl	%eax, %eax
+	movq	(%rdx,%rdi,8), %rcx
+	addq	$8, %rcx
+	testl	$RSEQ_MAGAZINE_MASK, %ecx
+	jz	1f
+	movq	%rsi, (%rcx)
+	commit give
+	movq	%rcx, (%rdx,%rdi,8)
+	movl	$1, %eax
+1:	ret
+
+/* magtop_t slate_rseq_detach(size_t index) */
+function slate_rseq_detach
+	sequence detach
+	movq	CACHE, %rdx
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %rcx
+	movq	(%rdx,%rdi,8), %rax
+	commit detach
+	movq	%rcx, (%rdx,%rdi,8)
+	ret
+
+/* bool slate_rseq_attach(size_t index, magtop_t top) */
+function slate_rseq_attach
+	sequence attach
+	movq	CACHE, %rdx
+	xorl	%eax, %eax
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %rcx
+	cmpq	%rcx, (%rdx,%rdi,8)
+	jne	1f
+	commit attach
+	movq	%rsi, (%rdx,%rdi,8)
+	movl	$1, %eax
+1:	ret
+
+	.globl	slate_rseq_text_end
+slate_rseq_text_end:
+
+/* struct mcache *slate_rseq_cache(void); void slate_rseq_set_cache(struct mcache *cache) */
+	.text
+function slate_rseq_cache
+	movq	CACHE, %rax
+	ret
+
+function slate_rseq_set_cache
+	movq	%rdi, CACHE
+	ret
+
+	.section .rodata.slate_rseq, "a", @progbits
+	.globl	slate_rseq_table_end
+slate_rseq_table_end:
+
+#endif
+
+	.section .note.GNU-stack, "", @progbits
