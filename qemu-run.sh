@@ -147,20 +147,18 @@ build_kernel() {
 	flock build/.lock make -s -j2 all "ARCH=$arch" "DEBUG=${DEBUG:-0}" "LLVM=${LLVM:-0}" >&2
 }
 
-# GRUB passes words on with its own escapes, see boot/multiboot2.c.
+# GRUB quotes a word with blanks again and escapes its quotes; the kernel undoes that (kernel/shell.c).
 make_iso() {
-	local word words=()
+	local word=
 
+	[ -z "$1" ] || word="'$1'"
 	mkdir -p "$scratch/iso/boot/grub"
 	cp "$kernel" "$scratch/iso/boot/slate.elf"
-	for word in $1; do
-		words+=("'$word'")
-	done
 	{
 		echo "set timeout=0"
 		echo "serial --unit=0 --speed=115200"
 		echo "menuentry Slate {"
-		echo "	multiboot2 /boot/slate.elf ${words[*]}"
+		echo "	multiboot2 /boot/slate.elf $word"
 		if [ -n "$initrd" ]; then
 			cp "$initrd" "$scratch/iso/boot/initrd"
 			echo "	module2 /boot/initrd initrd"
