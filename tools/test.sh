@@ -37,6 +37,7 @@ part() {
 
 part host-debug make -s test-host HOST_DEBUG=1 "COUNTS=$folder/host-debug"
 part host-release make -s test-host HOST_DEBUG=0 "COUNTS=$folder/host-release"
+part scripts tools/test-scripts.sh -c "$folder/scripts"
 part qemu tools/test-qemu.sh -c "$folder/qemu" ${qemu[@]+"${qemu[@]}"}
 
 read -r passed failed < <(cat "$folder"/* | awk '{ p += $1; f += $2 } END { print p, f }')
