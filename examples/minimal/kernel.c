@@ -60,8 +60,8 @@ static void check(bool good, const char *what)
 {
 	if (good)
 		return;
-	put("\nFAILED: ");
 	put(what);
+	put(": FAILED\n");
 	machine_exit(1);
 }
 

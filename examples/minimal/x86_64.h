@@ -35,6 +35,7 @@ static inline void machine_memory(struct slate_memmap *map)
 	const struct pvh_info *info = (void *)(MACHINE_OFFSET + pvh_start_info);
 	const struct pvh_range *range = (void *)(MACHINE_OFFSET + info->ranges);
 
+	slate_memmap_add(map, 0, SLATE_PAGE_SIZE, SLATE_RANGE_FIRMWARE, "real mode's page");
 	for (uint32_t i = 0; i < info->range_count; i++, range++)
 		slate_memmap_add(map, range->base, range->size_bytes,
 				 range->type == 1 ? SLATE_RANGE_USABLE : SLATE_RANGE_RESERVED, 0);
