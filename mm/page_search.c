@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_search.c (level 3) - first fit by address: at the hint from the bitmap, else down the tree;
+ * under constraints, along the tree.
+ *
+ * Both walks carry the free frames that end where they stand ("open"), for a run may begin in one
+ * node and end in another. A node is entered only when its longest run is long enough, so without
+ * constraints the walk goes straight down.
+ *
+ * A place is a bit where alignment and boundary let a run begin.
+ *
+ * Shortcoming: alignment and boundary are not summarised. A constrained search looks at each chunk
+ * whose longest run is long enough, however badly placed that is: some 300 instructions a chunk of
+ * 512 frames at worst. It does so in steps, and the caller may open the lock between them.
+ */
+#include "mm/page_search.h"
+
+#include "lib/bits.h"
+
+/* Nodes that one step of a constrained search looks at. A chunk's bits count as several. */
+#define STEP_NODES  40u
+#define CHUNK_NODES 8u
+
+/* Runs at the hint up to this length are looked for in the bitmap first. */
+#define NEAR_PAGES (2 * PAGE_CHUNK_PAGES)
+
+/* Is [open, end) long enough? open may lie above end. */
+static inline bool fits(size_t open, size_t end, size_t n)
+{
+	return open < end && end - open >= n;
+}
+
+/* The lowest place at or above bit, or PAGE_BIT_NONE. */
+static inline size_t place_at(const struct page_search *search, size_t bit)
+{
+	size_t origin = search->region->origin;
+	size_t block = search->boundary;
+	size_t place;
+
+	if (search->plain)
+		return bit;
+	place = align_up(origin + bit, search->align);
+	if (block && (place & (block - 1)) + search->n > block)
+		place = align_up(place, block);
+	/* wrapped to 0: there is no such frame */
+	return place < origin + bit ? PAGE_BIT_NONE : place - origin;
+}
+
+/* ---- One chunk ---- */
+
+/* The first place in a word that is followed by enough zeros within the word. */
+static inline size_t search_word(const struct page_search *search, bitword_t word, size_t bit)
+{
+	bitword_t runs;
+
+	if (search->n >= BITWORD_BITS)
+		return PAGE_BIT_NONE;
+	runs = bitword_runs(~word, search->n) & search->starts;
+	if (!runs)
+		return PAGE_BIT_NONE;
+	bit += bitword_ctz(runs);
+	/* starts does not tell alignments above a word's length */
+	return place_at(search, bit) == bit ? bit : PAGE_BIT_NONE;
+}
+
+/*
+ * The first run that ends in this chunk and begins at or above from, or at search->open, which is
+ * at or below from. If there is none, search->open moves on.
+ */
+static size_t search_chunk(struct page_search *search, size_t chunk, size_t from)
+{
+	const bitword_t *words = search->region->bitmap;
+	size_t end = (chunk + 1) << PAGE_CHUNK_SHIFT;
+	bitword_t below = ~(~(bitword_t)0 << (from & BITWORD_MASK)); /* as if allocated */
+
+	for (size_t bit = from & ~BITWORD_MASK; bit < end; bit += BITWORD_BITS) {
+		bitword_t word = words[bit >> BITWORD_SHIFT] | below;
+		size_t found;
+
+		if (word == 0) {
+			if (fits(search->open, bit + BITWORD_BITS, search->n))
+				return search->open;
+			continue;
+		}
+		if (word != ~(bitword_t)0) {
+			if (!below && fits(search->open, bit + bitword_ctz(word), search->n))
+				return search->open;
+			found = search_word(search, word, bit);
+			if (found != PAGE_BIT_NONE)
+				return found;
+		}
+		search->open = place_at(search, bit + BITWORD_BITS - bitword_clz(word));
+		below = 0;
+	}
+	return PAGE_BIT_NONE;
+}
+
+/* ---- Without constraints ---- */
+
+/* In the bitmap, where the hint points: this chunk and what runs over into the next one. */
+static size_t search_near(struct page_search *search, size_t from)
+{
+	size_t chunk = from >> PAGE_CHUNK_SHIFT;
+	size_t found;
+
+	search->open = from;
+	found = search_chunk(search, chunk, from);
+	if (found != PAGE_BIT_NONE || ++chunk == search->region->nodes[0])
+		return found;
+	from = chunk << PAGE_CHUNK_SHIFT;
+	return search->open < from ? search_chunk(search, chunk, from) : PAGE_BIT_NONE;
+}
+
+/* Down the tree from its top. */
+static size_t search_tree(struct page_search *search)
+{
+	const struct page_region *region = search->region;
+	unsigned level = region->levels - 1;
+	unsigned shift = page_level_shift(level);
+	size_t n = search->n;
+	size_t node = 0;
+	size_t nodes_end = region->nodes[level];
+	size_t run = 0; /* free frames just before the node */
+
+	while (node < nodes_end) {
+		const struct page_summary *sum = &region->tree[level][node];
+
+		if (run + sum->start >= n)
+			return (node << shift) - run;
+		if (sum->max < n) {
+			run = sum->start == (uint32_t)1 << shift ? run + sum->start : sum->end;
+			node++;
+			continue;
+		}
+		if (level-- == 0) {
+			search->open = node << PAGE_CHUNK_SHIFT;
+			return search_chunk(search, node, search->open);
+		}
+		shift -= SUMMARY_FAN_SHIFT;
+		node <<= SUMMARY_FAN_SHIFT;
+		nodes_end = node + SUMMARY_FAN;
+	}
+	return PAGE_BIT_NONE;
+}
+
+/* Where a search for n frames may begin. */
+static inline size_t hint_for(const struct page_region *region, size_t n)
+{
+	size_t from = region->first_free;
+
+	return n >= region->run_pages && region->run_from > from ? region->run_from : from;
+}
+
+static size_t search_behind(struct page_region *region, size_t from, size_t n)
+{
+	struct page_search search = {
+		.region = region,
+		.n = n,
+		.starts = ~(bitword_t)0,
+		.plain = true,
+	};
+	size_t found = search_near(&search, from);
+
+	if (found != PAGE_BIT_NONE)
+		return found;
+	page_region_settle(region);
+	return search_tree(&search);
+}
+
+size_t page_search_first(struct page_region *region, size_t n)
+{
+	size_t from = hint_for(region, n);
+
+	if (from > region->end_bit || region->end_bit - from < n)
+		return PAGE_BIT_NONE;
+	if (n <= NEAR_PAGES && page_region_all_free(region, from, n))
+		return from;
+	return search_behind(region, from, n);
+}
+
+size_t page_search_take(struct page_region *region, size_t n)
+{
+	size_t bit = page_search_first(region, n);
+
+	if (bit != PAGE_BIT_NONE)
+		page_region_take(region, bit, n);
+	if (n == 1)
+		return bit;
+	region->run_pages = n;
+	region->run_taken = bit;
+	region->run_from = bit == PAGE_BIT_NONE ? region->end_bit : bit + n;
+	return bit;
+}
+
+/* ---- Under constraints ---- */
+
+/* The places that a word has whichever it is: alignments and boundaries of at most its length. */
+static bitword_t word_places(size_t n, size_t align, size_t boundary)
+{
+	bitword_t places = 1;
+
+	for (size_t step = align; step < BITWORD_BITS; step <<= 1)
+		places |= places << step;
+	if (boundary == 0 || boundary > BITWORD_BITS)
+		return places;
+
+	bitword_t inside = ~(bitword_t)0 >> (BITWORD_MASK - (boundary - n));
+
+	for (size_t step = boundary; step < BITWORD_BITS; step <<= 1)
+		inside |= inside << step;
+	return places & inside;
+}
+
+bool page_search_begin(struct page_search *search, struct page_region *region, size_t n,
+		       const struct page_fit *fit)
+{
+	size_t start = region->origin + hint_for(region, n);
+	size_t end = region->origin + region->end_bit;
+	size_t align = fit->align_pages ? fit->align_pages : 1;
+	size_t boundary = fit->boundary_pages;
+
+	if (!bits_is_pow2(align) || (boundary && (!bits_is_pow2(boundary) || n > boundary)))
+		return false;
+	if (fit->min.v > start)
+		start = fit->min.v;
+	if (fit->end.v && fit->end.v < end)
+		end = fit->end.v;
+	if (!fits(start, end, n))
+		return false;
+	*search = (struct page_search){
+		.region = region,
+		.n = n,
+		.align = align,
+		.boundary = boundary,
+		.end = end - region->origin,
+		.from = start - region->origin,
+		.starts = word_places(n, align, boundary),
+		.plain = align == 1 && !boundary,
+	};
+	return true;
+}
+
+/* The highest node that begins at bit, the start of a chunk. */
+static unsigned level_at(const struct page_region *region, size_t bit)
+{
+	unsigned level = 0;
+
+	while (level + 1 < region->levels &&
+	       is_aligned(bit, (size_t)1 << page_level_shift(level + 1)))
+		level++;
+	return level;
+}
+
+/* Can a run begin and end inside a node, so that it must be entered? */
+static bool must_enter(const struct page_search *search, const struct page_summary *sum, size_t bit,
+		       size_t span)
+{
+	size_t place;
+
+	if (sum->max < search->n)
+		return false;
+	place = place_at(search, bit);
+	/* a run at the only place is one that the walk finds from outside */
+	return place == bit ? search->align < span : place < bit + span;
+}
+
+/*
+ * The highest node at *bit that needs no entering, or the chunk there. Returns a run that ends in
+ * it, or PAGE_BIT_NONE; *bit moves behind the node. Counts what it looks at.
+ */
+static size_t search_node(struct page_search *search, size_t *bit, unsigned *looked)
+{
+	const struct page_region *region = search->region;
+	unsigned level = level_at(region, *bit);
+
+	for (;; level--) {
+		const struct page_summary *sum =
+			&region->tree[level][*bit >> page_level_shift(level)];
+		size_t start = *bit;
+		size_t span = (size_t)1 << page_level_shift(level);
+
+		++*looked;
+		if (fits(search->open, start + sum->start, search->n))
+			return search->open;
+		if (!must_enter(search, sum, start, span)) {
+			*bit += span;
+			if (sum->start != span)
+				search->open = place_at(search, *bit - sum->end);
+			return PAGE_BIT_NONE;
+		}
+		if (level == 0) {
+			*looked += CHUNK_NODES;
+			*bit += span;
+			return search_chunk(search, start >> PAGE_CHUNK_SHIFT, start);
+		}
+	}
+}
+
+enum page_search_result page_search_step(struct page_search *search)
+{
+	unsigned looked = CHUNK_NODES;
+	size_t found;
+	size_t bit;
+
+	search->from = place_at(search, search->from);
+	if (!fits(search->from, search->end, search->n))
+		return PAGE_SEARCH_NONE;
+	search->open = search->from;
+	bit = align_down(search->from, PAGE_CHUNK_PAGES);
+	found = search_chunk(search, bit >> PAGE_CHUNK_SHIFT, search->from);
+	if (found == PAGE_BIT_NONE)
+		page_region_settle(search->region);
+
+	for (bit += PAGE_CHUNK_PAGES; found == PAGE_BIT_NONE;) {
+		/* no place before open: go on at its chunk */
+		if (search->open >= bit)
+			bit = align_down(search->open, PAGE_CHUNK_PAGES);
+		if (bit >= search->end)
+			return PAGE_SEARCH_NONE;
+		/* a run that is open is followed to its end first */
+		if (looked > STEP_NODES && search->open >= bit) {
+			search->from = search->open;
+			return PAGE_SEARCH_MORE;
+		}
+		found = search_node(search, &bit, &looked);
+	}
+	search->from = found;
+	return fits(found, search->end, search->n) ? PAGE_SEARCH_FOUND : PAGE_SEARCH_NONE;
+}

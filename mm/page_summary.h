@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_summary.h (level 3) - what a stretch of frames can hold: the free run at its start, the
+ * longest one, the one at its end. Summaries of neighbours add up to the summary of both, so a
+ * tree of them leads to the first run of any length.
+ */
+#ifndef MM_PAGE_SUMMARY_H
+#define MM_PAGE_SUMMARY_H
+
+#include "lib/bitmap.h"
+
+/* A chunk is what one leaf summarises, and one cache line of bitmap: 512 frames, 2 MiB. */
+#define PAGE_CHUNK_SHIFT 9
+#define PAGE_CHUNK_PAGES ((size_t)1 << PAGE_CHUNK_SHIFT)
+#define PAGE_CHUNK_MASK  (PAGE_CHUNK_PAGES - 1)
+#define PAGE_CHUNK_WORDS (PAGE_CHUNK_PAGES / BITWORD_BITS)
+
+/* Children of a node. */
+#define SUMMARY_FAN_SHIFT 3
+#define SUMMARY_FAN       ((size_t)1 << SUMMARY_FAN_SHIFT)
+
+/* In frames. All of it free: the three are equal to its length. None of it: all are 0. */
+struct page_summary {
+	uint32_t start;
+	uint32_t max;
+	uint32_t end;
+};
+
+static inline bool page_summary_same(const struct page_summary *a, const struct page_summary *b)
+{
+	return a->start == b->start && a->max == b->max && a->end == b->end;
+}
+
+/*
+ * Ones of the result: where n consecutive ones of word begin. Runs that leave the word do not
+ * count. 1 <= n <= BITWORD_BITS.
+ */
+static inline bitword_t bitword_runs(bitword_t word, size_t n)
+{
+	/* each step proves so many more bits behind every one that is left */
+	while (n > 1) {
+		size_t step = n >> 1;
+
+		word &= word >> step;
+		n -= step;
+	}
+	return word;
+}
+
+/* Of the PAGE_CHUNK_WORDS words of a chunk; a one is an allocated frame. */
+struct page_summary page_summary_chunk(const bitword_t *words);
+
+/* Of SUMMARY_FAN neighbours of span_pages each. */
+struct page_summary page_summary_merge(const struct page_summary *children, uint32_t span_pages);
+
+#endif

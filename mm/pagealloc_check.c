@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pagealloc_check.c (level 3) - walks over all frames of a node: regions, free runs, and the proof
+ * that bitmap, tree, hints and counts tell the same.
+ *
+ *   frames of a region = zeros of its bitmap (free_pages) + ones inside its bounds
+ *   free_pages of the node = sum over its regions
+ */
+#include "mm/page_search.h"
+#include "mm/pagealloc_node.h"
+
+/* ---- Walks ---- */
+
+void pagealloc_for_each_region(struct pagealloc *pa, void (*fn)(pfn_t pfn, size_t pages, void *arg),
+			       void *arg)
+{
+	unsigned long irq = mm_lock_acquire(&pa->lock);
+
+	for (struct page_region *region = pagealloc_regions(pa); region;
+	     region = pagealloc_next(region))
+		fn(page_region_pfn(region, region->first_bit), page_region_pages(region), arg);
+	mm_lock_release(&pa->lock, irq);
+}
+
+void pagealloc_for_each_free(struct pagealloc *pa, void (*fn)(pfn_t pfn, size_t pages, void *arg),
+			     void *arg)
+{
+	unsigned long irq = mm_lock_acquire(&pa->lock);
+
+	for (struct page_region *region = pagealloc_regions(pa); region;
+	     region = pagealloc_next(region)) {
+		size_t end = region->end_bit;
+		size_t bit = bitmap_next_zero(region->bitmap, region->first_bit, end);
+
+		while (bit < end) {
+			size_t stop = bitmap_next_set(region->bitmap, bit, end);
+
+			fn(page_region_pfn(region, bit), stop - bit, arg);
+			bit = bitmap_next_zero(region->bitmap, stop, end);
+		}
+	}
+	mm_lock_release(&pa->lock, irq);
+}
+
+/* ---- Proof ---- */
+
+static const char *check_bounds(const struct page_region *region, pfn_t *where)
+{
+	size_t bits = region->nodes[0] << PAGE_CHUNK_SHIFT;
+
+	*where = page_region_pfn(region, region->first_bit);
+	if (region->first_bit > PAGE_CHUNK_MASK || region->end_bit <= region->first_bit)
+		return "page region: bounds";
+	if (region->end_bit > bits || bits - region->end_bit > PAGE_CHUNK_MASK)
+		return "page region: number of chunks";
+	if (region->pending > region->pending_end || region->pending_end > region->nodes[0])
+		return "page region: pending chunks";
+	if (!bitmap_all_set(region->bitmap, 0, region->first_bit) ||
+	    !bitmap_all_set(region->bitmap, region->end_bit, bits))
+		return "page region: a bit outside its bounds is free";
+	if (region->free_pages != bits - bitmap_count_set(region->bitmap, 0, bits))
+		return "page region: free frames are not the zeros of its bitmap";
+	return NULL;
+}
+
+static const char *check_leaves(const struct page_region *region, pfn_t *where)
+{
+	for (size_t chunk = 0; chunk < region->nodes[0]; chunk++) {
+		struct page_summary sum =
+			page_summary_chunk(region->bitmap + chunk * PAGE_CHUNK_WORDS);
+
+		if (page_summary_same(&sum, &region->tree[0][chunk]))
+			continue;
+		*where = page_region_pfn(region, chunk << PAGE_CHUNK_SHIFT);
+		return "page region: summary of a chunk differs from its bitmap";
+	}
+	return NULL;
+}
+
+static const char *check_level(const struct page_region *region, unsigned level, pfn_t *where)
+{
+	const struct page_summary *below = region->tree[level - 1];
+	uint32_t span = (uint32_t)1 << page_level_shift(level - 1);
+
+	for (size_t node = 0; node < region->nodes[level]; node++) {
+		struct page_summary sum =
+			page_summary_merge(&below[node << SUMMARY_FAN_SHIFT], span);
+
+		if (page_summary_same(&sum, &region->tree[level][node]))
+			continue;
+		*where = page_region_pfn(region, node << page_level_shift(level));
+		return "page region: summary differs from those below it";
+	}
+	return NULL;
+}
+
+/* No free frame below first_free, no run of run_pages that begins below run_from. */
+static const char *check_hints(const struct page_region *region, pfn_t *where)
+{
+	size_t end = region->end_bit;
+	size_t bit = bitmap_next_zero(region->bitmap, 0, end);
+
+	*where = page_region_pfn(region, bit);
+	if (bit < region->first_free)
+		return "page region: a free frame below the hint";
+	while (bit < region->run_from && bit < end) {
+		size_t stop = bitmap_next_set(region->bitmap, bit, end);
+
+		*where = page_region_pfn(region, bit);
+		if (stop - bit >= region->run_pages)
+			return "page region: a free run below the hint";
+		bit = bitmap_next_zero(region->bitmap, stop, end);
+	}
+	return NULL;
+}
+
+const char *page_region_check(struct page_region *region, pfn_t *where)
+{
+	const char *wrong = check_bounds(region, where);
+
+	if (wrong)
+		return wrong;
+	page_region_settle(region);
+	wrong = check_leaves(region, where);
+	for (unsigned level = 1; !wrong && level < region->levels; level++)
+		wrong = check_level(region, level, where);
+	return wrong ? wrong : check_hints(region, where);
+}
+
+static const char *check_node_locked(struct pagealloc *pa, pfn_t *where)
+{
+	size_t count = 0, total = 0, free = 0, end = 0;
+
+	mm_lock_assert_held(&pa->lock);
+	for (struct page_region *region = pagealloc_regions(pa); region;
+	     region = pagealloc_next(region)) {
+		const char *wrong = page_region_check(region, where);
+
+		if (wrong)
+			return wrong;
+		*where = page_region_pfn(region, region->first_bit);
+		if (where->v < end)
+			return "page allocator: regions overlap or are out of order";
+		end = region->origin + region->end_bit;
+		count++;
+		total += page_region_pages(region);
+		free += region->free_pages;
+	}
+	*where = SLATE_PFN_NONE;
+	if (count != pa->region_count)
+		return "page allocator: number of regions";
+	/* relaxed: written under the lock */
+	if (total != atomic_load_explicit(&pa->total_pages, memory_order_relaxed))
+		return "page allocator: frames are not the sum of its regions'";
+	if (free != atomic_load_explicit(&pa->free_pages, memory_order_relaxed))
+		return "page allocator: free frames are not the sum of its regions'";
+	return NULL;
+}
+
+const char *pagealloc_validate(struct pagealloc *pa, pfn_t *where)
+{
+	unsigned long irq = mm_lock_acquire(&pa->lock);
+	const char *wrong = check_node_locked(pa, where);
+
+	mm_lock_release(&pa->lock, irq);
+	return wrong;
+}
