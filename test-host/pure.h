@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pure.h - tests that need nothing but the functions under test: the same source runs on the host (cmocka) and inside the
- * kernel (TAP). A file pure_X.c exports one table that ends with a NULL name; runners list the tables in pure_tables.c.
+ * pure.h - tests that need nothing but the functions under test: the same source runs on the host
+ * (cmocka) and inside the kernel (TAP). A file pure_X.c exports one table that ends with a NULL
+ * name; runners list the tables in pure_tables.c.
  */
 #ifndef TEST_PURE_H
 #define TEST_PURE_H
@@ -14,10 +15,10 @@ struct pure_test {
 /* The runner's: record the failure and leave the test (longjmp or cmocka). */
 void pure_fail(const char *file, int line, const char *expr) __attribute__((noreturn));
 
-#define CHECK(expr)                                                                                \
-	do {                                                                                       \
-		if (!(expr))                                                                       \
-			pure_fail(__FILE__, __LINE__, #expr);                                      \
+#define CHECK(expr)                                           \
+	do {                                                  \
+		if (!(expr))                                  \
+			pure_fail(__FILE__, __LINE__, #expr); \
 	} while (0)
 
 /* All tables, ending with NULL (pure_tables.c). */
