@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_acpi.c - root pointer, MADT, SRAT, SLIT and FADT: right ones, and what broken firmware makes
+ * of them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "boot/acpi.h"
+#include "test-host/bootphys.h"
+
+#define RSDP 0xf59e0u
+#define XSDT 0x7fe2000u
+#define RSDT 0x7fe2800u
+#define MADT 0x7fe3000u
+#define SRAT 0x7fe4000u
+#define SLIT 0x7fe5000u
+#define FADT 0x7fe6000u
+#define DSDT 0x7fe7000u
+#define FACS 0x7fe8000u
+
+static struct boot_info *info;
+static uint8_t *rsdp;
+
+/* Make the bytes sum to 0 by the one at sum_at. */
+static void sum(uint8_t *bytes, size_t size_bytes, size_t sum_at)
+{
+	uint8_t total = 0;
+
+	bytes[sum_at] = 0;
+	for (size_t i = 0; i < size_bytes; i++)
+		total = (uint8_t)(total + bytes[i]);
+	bytes[sum_at] = (uint8_t)-total;
+}
+
+static uint8_t *table_add(uint64_t pa, const char *signature, uint32_t size_bytes)
+{
+	uint8_t *table = bootphys_add(pa, size_bytes);
+
+	memcpy(table, signature, 4);
+	put32(table + 4, size_bytes);
+	return table;
+}
+
+static void table_sum(uint8_t *table)
+{
+	sum(table, le32(table + 4), 9);
+}
+
+/* A root table of count pointers. */
+static void root_add(uint64_t pa, const char *signature, unsigned entry_bytes,
+		     const uint64_t *entries, unsigned count)
+{
+	uint8_t *root = table_add(pa, signature, 36 + entry_bytes * count);
+
+	for (unsigned i = 0; i < count; i++) {
+		if (entry_bytes == 8)
+			put64(root + 36 + 8 * i, entries[i]);
+		else
+			put32(root + 36 + 4 * i, (uint32_t)entries[i]);
+	}
+	table_sum(root);
+}
+
+static void rsdp_sum(void)
+{
+	sum(rsdp, 20, 8);
+	sum(rsdp, 36, 32);
+}
+
+static const uint64_t all_tables[] = {SRAT, MADT, SLIT, FADT};
+
+/* A root pointer of ACPI 2.0, an XSDT and an RSDT that both name all tables; the SRAT first. */
+static int set_up(void **state)
+{
+	(void)state;
+	info = bootphys_reset();
+	rsdp = bootphys_add(RSDP, 36);
+	memcpy(rsdp, "RSD PTR ", 8);
+	rsdp[15] = 2;
+	put32(rsdp + 16, RSDT);
+	put32(rsdp + 20, 36);
+	put64(rsdp + 24, XSDT);
+	rsdp_sum();
+	root_add(XSDT, "XSDT", 8, all_tables, 4);
+	root_add(RSDT, "RSDT", 4, all_tables, 4);
+	return 0;
+}
+
+static void lapic(uint8_t *record, uint8_t id, uint32_t flags)
+{
+	record[0] = 0;
+	record[1] = 8;
+	record[3] = id;
+	put32(record + 4, flags);
+}
+
+static void x2apic(uint8_t *record, uint32_t id, uint32_t flags)
+{
+	record[0] = 9;
+	record[1] = 16;
+	put32(record + 4, id);
+	put32(record + 8, flags);
+}
+
+/* A MADT with count enabled CPUs 0, 1, ... */
+static uint8_t *madt_add(unsigned count)
+{
+	uint8_t *madt = table_add(MADT, "APIC", 44 + 8 * count);
+
+	for (unsigned i = 0; i < count; i++)
+		lapic(madt + 44 + 8 * i, (uint8_t)i, 1);
+	table_sum(madt);
+	return madt;
+}
+
+static bool parse(void)
+{
+	return acpi_parse(info, RSDP, bootphys_at);
+}
+
+static void cpus(void **state)
+{
+	(void)state;
+	madt_add(4);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(info->cpus[i].hw_id, i);
+}
+
+static void disabled_cpus_do_not_count(void **state)
+{
+	uint8_t *madt = madt_add(3);
+
+	(void)state;
+	lapic(madt + 44 + 8, 1, 0);
+	table_sum(madt);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 2);
+	assert_int_equal(info->cpus[1].hw_id, 2);
+}
+
+static void broadcast_id_is_no_cpu(void **state)
+{
+	uint8_t *madt = madt_add(2);
+
+	(void)state;
+	lapic(madt + 44 + 8, 0xff, 1);
+	table_sum(madt);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 1);
+}
+
+static void x2apic_cpus(void **state)
+{
+	uint8_t *madt = table_add(MADT, "APIC", 44 + 32);
+
+	(void)state;
+	x2apic(madt + 44, 0x12345, 1);
+	x2apic(madt + 60, 0x300, 0);
+	table_sum(madt);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 1);
+	assert_int_equal(info->cpus[0].hw_id, 0x12345);
+}
+
+static void a_cpu_named_twice_counts_once(void **state)
+{
+	uint8_t *madt = table_add(MADT, "APIC", 44 + 8 + 16);
+
+	(void)state;
+	lapic(madt + 44, 7, 1);
+	x2apic(madt + 52, 7, 1);
+	table_sum(madt);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 1);
+}
+
+static void more_cpus_than_room(void **state)
+{
+	(void)state;
+	madt_add(BOOT_MAX_CPUS + 6);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, BOOT_MAX_CPUS);
+	assert_int_equal(info->cpus_dropped, 6);
+}
+
+static void unknown_records_are_stepped_over(void **state)
+{
+	uint8_t *madt = table_add(MADT, "APIC", 44 + 12 + 8);
+
+	(void)state;
+	madt[44] = 1; /* an I/O APIC */
+	madt[45] = 12;
+	lapic(madt + 56, 3, 1);
+	table_sum(madt);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 1);
+	assert_int_equal(info->cpus[0].hw_id, 3);
+}
+
+static void record_of_length_zero_ends_the_list(void **state)
+{
+	static const uint8_t lengths[] = {0, 1};
+
+	for (size_t i = 0; i < sizeof(lengths); i++) {
+		set_up(state);
+		uint8_t *madt = madt_add(3);
+
+		madt[44 + 8 + 1] = lengths[i];
+		table_sum(madt);
+		assert_true(parse());
+		assert_int_equal(info->cpu_count, 1);
+	}
+}
+
+static void record_longer_than_the_table(void **state)
+{
+	uint8_t *madt = madt_add(2);
+
+	(void)state;
+	madt[44 + 8 + 1] = 9;
+	table_sum(madt);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 1);
+}
+
+static void record_too_short_for_its_kind(void **state)
+{
+	uint8_t *madt = table_add(MADT, "APIC", 44 + 6);
+
+	(void)state;
+	madt[45] = 6;
+	table_sum(madt);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 0);
+}
+
+static void table_with_a_wrong_sum_is_passed_over(void **state)
+{
+	uint8_t *madt = madt_add(2);
+
+	(void)state;
+	madt[9] ^= 1;
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 0);
+}
+
+static void table_longer_than_memory(void **state)
+{
+	uint8_t *madt = madt_add(2);
+
+	(void)state;
+	put32(madt + 4, 44 + 17);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 0);
+}
+
+static void table_shorter_than_its_header(void **state)
+{
+	uint8_t *madt = madt_add(2);
+
+	(void)state;
+	put32(madt + 4, 35);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 0);
+}
+
+static void root_pointer_must_be_right(void **state)
+{
+	(void)state;
+	madt_add(1);
+	assert_false(acpi_parse(info, 0, bootphys_at));
+	assert_false(acpi_parse(info, 0x1234, bootphys_at));
+	rsdp[8]++;
+	assert_false(parse());
+	rsdp[8]--;
+	rsdp[0] = 'X';
+	assert_false(parse());
+}
+
+static void old_root_pointer_takes_the_rsdt(void **state)
+{
+	(void)state;
+	madt_add(2);
+	bootphys_cut(RSDP, 20);
+	rsdp = (uint8_t *)(uintptr_t)bootphys_at(RSDP, 20);
+	rsdp[15] = 0;
+	sum(rsdp, 20, 8);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 2);
+}
+
+static void broken_xsdt_falls_back_to_the_rsdt(void **state)
+{
+	uint8_t *xsdt = (uint8_t *)(uintptr_t)bootphys_at(XSDT, 36);
+
+	(void)state;
+	madt_add(2);
+	xsdt[9]++;
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 2);
+}
+
+static void no_root_table_at_all(void **state)
+{
+	(void)state;
+	put64(rsdp + 24, 0);
+	put32(rsdp + 16, 0x99);
+	rsdp_sum();
+	assert_false(parse());
+}
+
+static void table_under_another_name(void **state)
+{
+	uint8_t *madt = madt_add(2);
+
+	(void)state;
+	memcpy(madt, "CIPA", 4);
+	table_sum(madt);
+	assert_true(parse());
+	assert_int_equal(info->cpu_count, 0);
+}
+
+/* CPU 0 in node 1, CPU 1 in node 2, memory in nodes 0, 1 (disabled) and 2. */
+static uint8_t *srat_add(void)
+{
+	uint8_t *srat = table_add(SRAT, "SRAT", 48 + 16 + 24 + 3 * 40);
+	uint8_t *record = srat + 48;
+
+	record[0] = 0;
+	record[1] = 16;
+	record[2] = 1;
+	put32(record + 4, 1);
+	record += 16;
+	record[0] = 2;
+	record[1] = 24;
+	put32(record + 4, 2);
+	put32(record + 8, 1);
+	put32(record + 12, 1);
+	record += 24;
+	for (unsigned i = 0; i < 3; i++, record += 40) {
+		record[0] = 1;
+		record[1] = 40;
+		put32(record + 2, i);
+		put64(record + 8, (uint64_t)i << 31);
+		put64(record + 16, 1ull << 31);
+		put32(record + 28, i != 1);
+	}
+	table_sum(srat);
+	return srat;
+}
+
+static void nodes(void **state)
+{
+	(void)state;
+	srat_add();
+	madt_add(2);
+	assert_true(parse());
+	assert_int_equal(info->cpus[0].node, 1);
+	assert_int_equal(info->cpus[1].node, 2);
+	assert_int_equal(info->map.node_count, 2);
+	assert_int_equal(info->map.nodes[1].node, 2);
+	assert_int_equal(info->map.nodes[1].base, 1ull << 32);
+	assert_int_equal(info->map.nodes[1].size_bytes, 1ull << 31);
+}
+
+/* Proximity domains have 32 bits; we have SLATE_MAX_NODES. */
+static void nodes_out_of_range(void **state)
+{
+	uint8_t *srat = srat_add();
+
+	(void)state;
+	srat[48 + 9] = 1; /* domain 257 */
+	put32(srat + 48 + 16 + 4, 0xffffffff);
+	put32(srat + 48 + 40 + 2, SLATE_MAX_NODES);
+	table_sum(srat);
+	madt_add(2);
+	assert_true(parse());
+	assert_int_equal(info->cpus[0].node, 0);
+	assert_int_equal(info->cpus[1].node, 0);
+	assert_int_equal(info->map.node_count, 1);
+}
+
+static void memory_record_too_short(void **state)
+{
+	uint8_t *srat = table_add(SRAT, "SRAT", 48 + 40);
+
+	(void)state;
+	srat[48] = 1;
+	srat[49] = 30;
+	put64(srat + 48 + 16, 0x1000);
+	put32(srat + 48 + 28, 1);
+	srat[48 + 30 + 1] = 10;
+	table_sum(srat);
+	assert_true(parse());
+	assert_int_equal(info->map.node_count, 0);
+}
+
+static uint8_t *slit_add(unsigned count)
+{
+	uint8_t *slit = table_add(SLIT, "SLIT", 44 + count * count);
+
+	put64(slit + 36, count);
+	for (unsigned i = 0; i < count * count; i++)
+		slit[44 + i] = (uint8_t)(10 + i);
+	table_sum(slit);
+	return slit;
+}
+
+static void distances(void **state)
+{
+	(void)state;
+	slit_add(3);
+	assert_true(parse());
+	assert_int_equal(info->node_distance[0][0], 10);
+	assert_int_equal(info->node_distance[2][1], 17);
+	assert_int_equal(info->node_distance[0][3], 0);
+}
+
+static void distances_of_more_nodes_than_room(void **state)
+{
+	(void)state;
+	slit_add(SLATE_MAX_NODES + 2);
+	assert_true(parse());
+	assert_int_equal(info->node_distance[1][0], 10 + SLATE_MAX_NODES + 2);
+}
+
+static void distances_with_an_absurd_count(void **state)
+{
+	static const uint64_t counts[] = {0, 4, 1ull << 32, UINT64_MAX};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		set_up(state);
+		uint8_t *slit = slit_add(3);
+
+		put64(slit + 36, counts[i]);
+		table_sum(slit);
+		assert_true(parse());
+		assert_int_equal(info->node_distance[0][0], 0);
+	}
+}
+
+static void tables_in_usable_memory_are_reserved(void **state)
+{
+	uint8_t *fadt = table_add(FADT, "FACP", 148);
+	uint8_t *facs = bootphys_add(FACS, 64);
+
+	(void)state;
+	madt_add(1);
+	memcpy(facs, "FACS", 4);
+	table_sum(table_add(DSDT, "DSDT", 100));
+	put32(fadt + 36, FACS);
+	put64(fadt + 140, DSDT);
+	table_sum(fadt);
+	slate_memmap_add(&info->map, 0, 0x8000000, SLATE_RANGE_USABLE, "e820");
+	assert_true(parse());
+	assert_int_equal(bootphys_count(info, RSDP, 36, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, XSDT, 68, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, MADT, 52, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, FADT, 148, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, DSDT, 100, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, FACS, 64, SLATE_RANGE_ACPI_NVS), 1);
+}
+
+static void tables_elsewhere_need_no_entry(void **state)
+{
+	(void)state;
+	madt_add(1);
+	slate_memmap_add(&info->map, 0, 0x100000, SLATE_RANGE_RESERVED, "e820");
+	assert_true(parse());
+	assert_int_equal(info->map.count, 1);
+}
+
+static void root_pointer_is_found_in_the_bios_area(void **state)
+{
+	(void)state;
+	assert_int_equal(acpi_find_rsdp(bootphys_at), RSDP);
+	rsdp[8]++;
+	assert_int_equal(acpi_find_rsdp(bootphys_at), 0);
+}
+
+static void root_pointer_is_found_in_the_ebda(void **state)
+{
+	uint8_t *pointer = bootphys_add(0x40e, 2);
+	uint8_t *ebda = bootphys_add(0x9fc00, 1024);
+
+	(void)state;
+	put16(pointer, 0x9fc0);
+	memcpy(ebda + 1024 - 32, rsdp, 20);
+	assert_int_equal(acpi_find_rsdp(bootphys_at), 0x9fc00 + 1024 - 32);
+}
+
+/* Wrong bits whose sums are right again: what a checksum does not catch. */
+static void flipped_bits(void **state)
+{
+	static const uint64_t tables[] = {XSDT, MADT, SRAT, SLIT};
+
+	for (unsigned t = 0; t < 4; t++) {
+		uint32_t size_bytes = 1;
+
+		for (uint32_t bit = 0; bit < size_bytes * 8; bit++) {
+			set_up(state);
+			madt_add(2);
+			srat_add();
+			slit_add(2);
+			uint8_t *table = (uint8_t *)(uintptr_t)bootphys_at(tables[t], 36);
+
+			size_bytes = le32(table + 4);
+			table[bit / 8] ^= (uint8_t)(1u << bit % 8);
+			sum(table, size_bytes, bit / 8 == 9 ? 8 : 9);
+			parse();
+		}
+	}
+}
+
+static void truncated(void **state)
+{
+	static const uint64_t tables[] = {RSDP, XSDT, MADT, SRAT, SLIT};
+
+	for (unsigned t = 0; t < 5; t++) {
+		for (uint32_t length = 0; length < 200; length++) {
+			set_up(state);
+			madt_add(2);
+			srat_add();
+			slit_add(2);
+			if (bootphys_at(tables[t], length))
+				bootphys_cut(tables[t], length);
+			parse();
+		}
+	}
+}
+
+#define CASE(name) cmocka_unit_test_setup(name, set_up)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(cpus),
+		CASE(disabled_cpus_do_not_count),
+		CASE(broadcast_id_is_no_cpu),
+		CASE(x2apic_cpus),
+		CASE(a_cpu_named_twice_counts_once),
+		CASE(more_cpus_than_room),
+		CASE(unknown_records_are_stepped_over),
+		CASE(record_of_length_zero_ends_the_list),
+		CASE(record_longer_than_the_table),
+		CASE(record_too_short_for_its_kind),
+		CASE(table_with_a_wrong_sum_is_passed_over),
+		CASE(table_longer_than_memory),
+		CASE(table_shorter_than_its_header),
+		CASE(root_pointer_must_be_right),
+		CASE(old_root_pointer_takes_the_rsdt),
+		CASE(broken_xsdt_falls_back_to_the_rsdt),
+		CASE(no_root_table_at_all),
+		CASE(table_under_another_name),
+		CASE(nodes),
+		CASE(nodes_out_of_range),
+		CASE(memory_record_too_short),
+		CASE(distances),
+		CASE(distances_of_more_nodes_than_room),
+		CASE(distances_with_an_absurd_count),
+		CASE(tables_in_usable_memory_are_reserved),
+		CASE(tables_elsewhere_need_no_entry),
+		CASE(root_pointer_is_found_in_the_bios_area),
+		CASE(root_pointer_is_found_in_the_ebda),
+		CASE(flipped_bits),
+		CASE(truncated),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
