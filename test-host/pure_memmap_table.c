@@ -2,8 +2,6 @@
 /* pure_memmap_table.c - the boot maps; the notation is explained in memmap_cases.h. */
 #include "test-host/memmap_cases.h"
 
-/* A case reads as a block: name, before, after, findings. */
-/* clang-format off */
 const struct memmap_case memmap_cases[] = {
 	/* ---- Nothing to repair ---- */
 	{.name = "an empty map", .before = "", .after = ""},

@@ -6,20 +6,26 @@
 #include "lib/string.h"
 #include "test-host/pure.h"
 
-/* One format, its text and the length that is returned. */
-#define FORMATS(expected, ...)                                                 \
-	do {                                                                   \
-		char text_[128];                                               \
-		int length_ = fmt_snprintf(text_, sizeof(text_), __VA_ARGS__); \
-		CHECK(LIB_NAME(strcmp)(text_, expected) == 0);                 \
-		CHECK(length_ == (int)LIB_NAME(strlen)(expected));             \
-	} while (0)
-
-/* A format that the compiler's own check would refuse. */
-static const char *unchecked(const char *format)
+/* Without the attribute that lets compilers check formats: some here are wrong on purpose. */
+static int format(char *text, size_t size_bytes, const char *template, ...)
 {
-	return format;
+	va_list args;
+	int length;
+
+	va_start(args, template);
+	length = fmt_vsnprintf(text, size_bytes, template, args);
+	va_end(args);
+	return length;
 }
+
+/* One format, its text and the length that is returned. */
+#define FORMATS(expected, ...)                                           \
+	do {                                                             \
+		char text_[128];                                         \
+		int length_ = format(text_, sizeof(text_), __VA_ARGS__); \
+		CHECK(LIB_NAME(strcmp)(text_, expected) == 0);           \
+		CHECK(length_ == (int)LIB_NAME(strlen)(expected));       \
+	} while (0)
 
 static void decimals(void)
 {
@@ -75,11 +81,9 @@ static void precisions(void)
 
 static void strings_and_characters(void)
 {
-	static const char *volatile nothing; /* volatile: the compiler would warn of the NULL */
-
 	FORMATS("x abc %", "%c %s %%", 'x', "abc");
 	FORMATS("  abc|abc  |    x|x    |", "%5s|%-5s|%5c|%-5c|", "abc", "abc", 'x', 'x');
-	FORMATS("(null)", "%s", nothing);
+	FORMATS("(null)", "%s", (char *)NULL);
 	FORMATS("", "%s", "");
 }
 
@@ -103,9 +107,9 @@ static void pointers(void)
 
 static void unknown_conversions(void)
 {
-	FORMATS("%q", unchecked("%q"));
-	FORMATS("100%", unchecked("100%"));
-	FORMATS("%-5y 3", unchecked("%-5y %d"), 3);
+	FORMATS("%q", "%q");
+	FORMATS("100%", "100%");
+	FORMATS("%-5y 3", "%-5y %d", 3);
 }
 
 static void short_buffers(void)
