@@ -188,7 +188,7 @@ struct mspan *mheap_alloc_span(unsigned span_class)
 		if (!bits)
 			goto no_bits;
 	}
-	void *base = span_frames(span, pages, 1);
+	void *base = span_frames(span, pages, sizeclass_align_pages(span_class >> 1));
 	if (!base)
 		goto no_frames;
 	mspan_init(span, base, pages, span_class, bits);
