@@ -53,13 +53,37 @@ static bool reserve(const struct fdt *fdt, uint32_t node, struct boot_info *info
 	return slate_memmap_add(&info->map, base, size, SLATE_RANGE_FIRMWARE, "reserved-memory");
 }
 
+static bool same_pages(uint64_t base, uint64_t size, uint64_t other, uint64_t other_size)
+{
+	return base == other && ((size - 1) ^ (other_size - 1)) >> SLATE_PAGE_SHIFT == 0;
+}
+
+/*
+ * Some loaders list the initrd and the tree itself among the reservations, too. Under their own
+ * types they can be released one day.
+ */
+static bool is_known(const struct fdt *fdt, const struct boot_info *info, uint64_t base,
+		     uint64_t size)
+{
+	for (size_t i = 0; i < info->module_count; i++) {
+		const struct boot_module *m = &info->modules[i];
+
+		if (same_pages(base, size, m->base, m->size_bytes))
+			return true;
+	}
+	return info->dtb != 0 && same_pages(base, size, info->dtb, fdt->total_bytes);
+}
+
 static void add_reservations(const struct fdt *fdt, struct boot_info *info)
 {
 	uint64_t base;
 	uint64_t size;
 
-	for (uint32_t i = 0; fdt_reserve(fdt, i, &base, &size); i++)
-		slate_memmap_add(&info->map, base, size, SLATE_RANGE_FIRMWARE, "memreserve");
+	for (uint32_t i = 0; fdt_reserve(fdt, i, &base, &size); i++) {
+		if (!is_known(fdt, info, base, size))
+			slate_memmap_add(&info->map, base, size, SLATE_RANGE_FIRMWARE,
+					 "memreserve");
+	}
 
 	uint32_t parent = fdt_child(fdt, fdt->root, "reserved-memory");
 	uint32_t node = fdt_first_child(fdt, parent);
@@ -152,8 +176,8 @@ void fdt_boot_fill(const struct fdt *fdt, struct boot_info *info)
 {
 	info->loader = "FDT";
 	add_memories(fdt, info);
-	add_reservations(fdt, info);
 	add_chosen(fdt, info);
+	add_reservations(fdt, info);
 	add_cpus(fdt, info);
 	add_distances(fdt, info);
 }

@@ -12,6 +12,7 @@
 /*
  * Append everything that the tree places itself. Reservations become SLATE_RANGE_FIRMWARE, those
  * with "no-map" SLATE_RANGE_RESERVED: the direct map must leave these out.
+ * info->dtb is read: where the tree lies, 0 if nobody knows.
  */
 void fdt_boot_fill(const struct fdt *fdt, struct boot_info *info);
 
