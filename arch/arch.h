@@ -21,6 +21,10 @@ void kernel_cpu_main(unsigned cpu) __attribute__((noreturn));
 void kernel_trap(const char *name, uintptr_t pc, uintptr_t address, unsigned long code)
 	__attribute__((noreturn));
 
+/* kernel.ld: the part of the image that nobody writes, aligned to words. */
+extern const char text_start[];
+extern const char rodata_end[];
+
 /* "x86_64", "aarch64" */
 extern const char arch_name[];
 

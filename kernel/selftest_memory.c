@@ -21,10 +21,6 @@
 /* Frames to overwrite at most: a host may not have what the machine believes to have. 1 GiB. */
 #define FILL_MAX ((size_t)1 << (30 - SLATE_PAGE_SHIFT))
 
-/* The linker script's: the part of the image that nobody writes. */
-extern const char text_start[];
-extern const char rodata_end[];
-
 static size_t free_frames(void)
 {
 	struct slate_stats stats;
@@ -267,11 +263,10 @@ static void watch_add(size_t *count, const void *start, size_t size_bytes)
 
 static size_t watch_all(size_t *size_bytes)
 {
-	uintptr_t text = ((uintptr_t)text_start + 7) & ~(uintptr_t)7;
 	size_t count = 0;
 
-	*size_bytes = (uintptr_t)rodata_end - text;
-	watch_add(&count, (const void *)text, *size_bytes);
+	*size_bytes = (uintptr_t)rodata_end - (uintptr_t)text_start;
+	watch_add(&count, text_start, *size_bytes);
 	for (size_t i = 0; i < boot_info.map.count; i++) {
 		const struct slate_range *range = &boot_info.map.ranges[i];
 

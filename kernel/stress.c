@@ -35,6 +35,7 @@ struct holding {
 	size_t size_bytes;
 	uint32_t seed;
 	enum holding_kind kind;
+	bool own_class; /* the size alone tells its class: it may go back by a sized free */
 };
 
 /* What one CPU did, or all. */
@@ -117,6 +118,7 @@ static void take_object(struct player *p, struct holding *h)
 
 	h->kind = HOLDING_OBJECT;
 	h->size_bytes = size_bytes;
+	h->own_class = r < 12 || r >= 14;
 	if (r < 10) {
 		h->start = slate_alloc(size_bytes);
 	} else if (r < 12) {
@@ -158,10 +160,10 @@ static void drop(struct holding *h, uint64_t *wrong)
 	if (h->kind == HOLDING_FRAMES)
 		slate_page_free(paddr_to_pfn(slate_phys(h->start)),
 				h->size_bytes >> SLATE_PAGE_SHIFT);
-	else if (h->seed & 1)
-		slate_free(h->start);
-	else
+	else if (h->own_class && h->seed & 1)
 		slate_free_sized(h->start, h->size_bytes);
+	else
+		slate_free(h->start);
 	h->kind = HOLDING_NONE;
 }
 
@@ -185,6 +187,7 @@ static void resize(struct player *p, struct holding *h)
 		p->did.wrong++;
 	h->start = start;
 	h->size_bytes = size_bytes;
+	h->own_class = false; /* it may have stayed where it was */
 	stamp(h);
 }
 
@@ -283,6 +286,7 @@ static void play_tick(unsigned cpu)
 		if (!h->start)
 			continue;
 		h->kind = HOLDING_OBJECT;
+		h->own_class = true;
 		h->seed = p->tick_random;
 		stamp(h);
 	}

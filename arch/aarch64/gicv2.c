@@ -18,6 +18,9 @@ enum gicc_reg {
 #define INTID_MASK     0x3ffu
 #define SGIR_TARGET    16
 #define IAR_SOURCE_CPU (7u << 10) /* the end of an SGI must name its sender */
+/* The sender, 10 bits up in the register, stays out of the 24 bits of a token that are the number.
+ */
+#define TOKEN_SOURCE_SHIFT 14
 
 static uintptr_t gicd;
 static uintptr_t gicc;
@@ -50,12 +53,15 @@ static void init_cpu(struct percpu *self, uint32_t enable_mask)
 
 static uint32_t acknowledge(void)
 {
-	return mmio_read32(gicc + GICC_IAR) & (INTID_MASK | IAR_SOURCE_CPU);
+	uint32_t iar = mmio_read32(gicc + GICC_IAR);
+
+	return (iar & INTID_MASK) | (iar & IAR_SOURCE_CPU) << TOKEN_SOURCE_SHIFT;
 }
 
 static void end(uint32_t token)
 {
-	mmio_write32(gicc + GICC_EOIR, token);
+	mmio_write32(gicc + GICC_EOIR,
+		     (token & INTID_MASK) | (token >> TOKEN_SOURCE_SHIFT & IAR_SOURCE_CPU));
 }
 
 static void send(const struct percpu *target, uint32_t intid)

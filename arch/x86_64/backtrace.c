@@ -11,7 +11,7 @@
 /* Longer stacks than this are not the CPU's own: then only the innermost page is trusted. */
 #define STACK_BYTES_MAX (256 * 1024)
 
-extern const unsigned char text_start[], text_end[];
+extern const char text_end[];
 
 /* The end of the stack on which address lies. */
 static uintptr_t stack_end(uintptr_t address)
