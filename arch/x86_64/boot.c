@@ -55,10 +55,10 @@ void arch_boot(unsigned loader, uint64_t information)
 	serial_init();
 	percpu_install(&percpu_boot, 0, 0, (uintptr_t)boot_stack_top);
 
+	reserve_first_page();
 	parse_loader(loader, information);
 	slate_memmap_add(&boot_info.map, mmu_image_phys(image_start),
-			 (uint64_t)(image_end - image_start), SLATE_RANGE_KERNEL, "kernel");
-	reserve_first_page();
+			 (uint64_t)(image_end - image_start), SLATE_RANGE_KERNEL, "image");
 	parse_acpi();
 
 	mmu_setup();

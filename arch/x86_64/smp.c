@@ -95,7 +95,7 @@ void smp_setup(void)
 		return;
 	trampoline_page =
 		boot_take_free(&boot_info, SLATE_PAGE_SIZE, SLATE_PAGE_SIZE, SLATE_PAGE_SIZE,
-			       LOW_MEMORY_END, SLATE_RANGE_TRAMPOLINE, "trampoline");
+			       LOW_MEMORY_END, SLATE_RANGE_TRAMPOLINE, "CPU start");
 	pa = boot_take_free(&boot_info, bytes, SLATE_PAGE_SIZE, LOW_MEMORY_END, LOW_4G,
 			    SLATE_RANGE_KERNEL, "per-CPU areas");
 	if (!trampoline_page || !pa)
