@@ -6,3 +6,7 @@ CROSS_COMPILE ?= aarch64-linux-gnu-
 LLVM_TARGET   := aarch64-unknown-none-elf
 ARCH_CFLAGS   := -march=armv8-a -mgeneral-regs-only -mno-outline-atomics -fno-pic -fno-pie
 ARCH_LDFLAGS  := -nostdlib -static
+# The allocator's word in struct percpu: restartable sequences. PROTECT=irqoff leaves it out.
+ifneq ($(PROTECT),irqoff)
+ARCH_KERNEL_CFLAGS := -DSLATE_PERCPU_OFFSET=64
+endif

@@ -37,6 +37,9 @@ struct percpu {
 	uint64_t timer_period; /* counter ticks */
 	alignas(64) unsigned char slate[PERCPU_SLATE_BYTES];
 };
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ
+_Static_assert(offsetof(struct percpu, slate) == SLATE_PERCPU_OFFSET, "the allocator's word");
+#endif
 _Static_assert(offsetof(struct percpu, number) == PERCPU_NUMBER, "used by assembly");
 _Static_assert(offsetof(struct percpu, stack_top) == PERCPU_STACK_TOP, "used by assembly");
 

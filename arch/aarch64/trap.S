@@ -80,11 +80,10 @@ trap_enter:
 	mrs	x21, elr_el1
 	mrs	x22, spsr_el1
 
-	/*
-	 * The seam for restartable sequences: here, before any C code of this exception runs, every entry can pass the interrupted
-	 * pc (x21) through slate_interrupt_fixup() and take the pc to resume from its result:
-	 *	mov x0, x21; bl slate_interrupt_fixup; mov x21, x0
-	 */
+	/* Before any other C code of this exception: an interrupted restartable sequence begins again. */
+	mov	x0, x21
+	bl	slate_interrupt_fixup
+	mov	x21, x0
 
 	str	x21, [sp, #FRAME_PC]
 	add	x0, sp, #FRAME_BYTES

@@ -43,6 +43,9 @@ struct percpu {
 	alignas(64) unsigned char ist_stacks[IST_COUNT][IST_BYTES];
 };
 _Static_assert(offsetof(struct percpu, self) == PERCPU_SELF, "used by assembly");
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ
+_Static_assert(offsetof(struct percpu, slate) == SLATE_PERCPU_OFFSET, "the allocator's word");
+#endif
 _Static_assert(offsetof(struct percpu, number) == PERCPU_NUMBER, "used by assembly");
 
 /* The boot CPU's, static: it is needed before there is memory. */
