@@ -14,27 +14,22 @@
 #define KEY_ESC   27
 #define KEY_ERASE 127
 
-static void put(const char *text, size_t len)
-{
-	console_write(text, len);
-}
-
-static void put_back(size_t count)
+static void put_back(struct line *line, size_t count)
 {
 	while (count-- > 0)
-		put("\b", 1);
+		line->write("\b", 1);
 }
 
 /* Draw from `from` on, and leave the terminal's cursor where ours is. */
 static void draw(struct line *line, size_t from)
 {
 	if (line->drawn_cursor > from)
-		put_back(line->drawn_cursor - from);
+		put_back(line, line->drawn_cursor - from);
 	else
 		from = line->drawn_cursor;
-	put(line->text + from, line->len - from);
-	put("\033[K", 3);
-	put_back(line->len - line->cursor);
+	line->write(line->text + from, line->len - from);
+	line->write("\033[K", 3);
+	put_back(line, line->len - line->cursor);
 	line->drawn_cursor = line->cursor;
 }
 
@@ -43,9 +38,9 @@ static void move_to(struct line *line, size_t cursor)
 	if (cursor > line->len)
 		return;
 	if (cursor < line->cursor)
-		put_back(line->cursor - cursor);
+		put_back(line, line->cursor - cursor);
 	else
-		put(line->text + line->cursor, cursor - line->cursor);
+		line->write(line->text + line->cursor, cursor - line->cursor);
 	line->cursor = cursor;
 	line->drawn_cursor = cursor;
 }
@@ -69,7 +64,12 @@ static void insert(struct line *line, char c)
 	line->text[at] = c;
 	line->len++;
 	line->cursor++;
-	draw(line, at);
+	if (line->cursor < line->len) {
+		draw(line, at);
+		return;
+	}
+	line->write(&c, 1);
+	line->drawn_cursor = line->cursor;
 }
 
 static void cut_word(struct line *line)
@@ -134,15 +134,28 @@ static void history_add(struct line *line)
 
 /* ---- Keys ---- */
 
+/* ESC [ number ~ is the same key as ESC [ letter. */
+static char escape_number(char number)
+{
+	switch (number) {
+	case '1':
+	case '7':
+		return 'H'; /* Home */
+	case '4':
+	case '8':
+		return 'F'; /* End */
+	case '3':
+		return 'P'; /* Delete */
+	default:
+		return 0;
+	}
+}
+
 /* The last byte of ESC [ ... or ESC O ... */
 static void escape_end(struct line *line, char c)
 {
 	if (c == '~') {
-		/* ESC [ number ~: 1 and 7 are Home, 4 and 8 End, 3 Delete */
-		c = line->escape_arg == '1' || line->escape_arg == '7'   ? 'H'
-		    : line->escape_arg == '4' || line->escape_arg == '8' ? 'F'
-		    : line->escape_arg == '3'                            ? 'P'
-									 : 0;
+		c = escape_number(line->escape_arg);
 	}
 	switch (c) {
 	case 'A':
@@ -190,8 +203,8 @@ static void escape_feed(struct line *line, char c)
 
 static void line_clear_screen(struct line *line)
 {
-	put("\033[H\033[2J", 7);
-	put(line->prompt, strlen(line->prompt));
+	line->write("\033[H\033[2J", 7);
+	line->write(line->prompt, strlen(line->prompt));
 	line->drawn_cursor = 0;
 	draw(line, 0);
 }
@@ -257,7 +270,7 @@ void line_begin(struct line *line, const char *prompt)
 	line->drawn_cursor = 0;
 	line->escape = 0;
 	line->history_pos = line->history_count;
-	put(prompt, strlen(prompt));
+	line->write(prompt, strlen(prompt));
 }
 
 bool line_feed(struct line *line, char c)
@@ -267,7 +280,7 @@ bool line_feed(struct line *line, char c)
 		return false;
 	}
 	if (c == '\r' || c == '\n') {
-		put("\n", 1);
+		line->write("\n", 1);
 		history_add(line);
 		return true;
 	}
@@ -280,6 +293,7 @@ bool line_feed(struct line *line, char c)
 
 char *line_read(struct line *line, const char *prompt)
 {
+	line->write = console_write;
 	line_begin(line, prompt);
 	for (;;) {
 		int c = arch_getc();

@@ -19,10 +19,11 @@ struct line {
 	size_t drawn_cursor; /* where the terminal's cursor stands, in characters behind the prompt
 			      */
 	const char *prompt;
-	unsigned escape;                       /* bytes of an escape sequence seen so far */
-	char escape_arg;                       /* its number's last digit, 0: none */
-	char history[LINE_HISTORY][LINE_SIZE]; /* ring */
-	unsigned history_count;                /* lines ever entered */
+	void (*write)(const char *text, size_t len); /* the terminal */
+	unsigned escape;                             /* bytes of an escape sequence seen so far */
+	char escape_arg;                             /* its number's last digit, 0: none */
+	char history[LINE_HISTORY][LINE_SIZE];       /* ring */
+	unsigned history_count;                      /* lines ever entered */
 	unsigned history_pos;    /* the one that is shown; history_count: the new one */
 	char pending[LINE_SIZE]; /* the new one, while an old one is shown */
 };

@@ -15,6 +15,7 @@ bool selftest_run(const char *filter);
 
 /* After a failure objects may be missing for ever: each test starts from what is there. */
 extern const struct pure_test selftest_boot[];
+extern const struct pure_test selftest_shell[];
 extern const struct pure_test selftest_object[];
 extern const struct pure_test selftest_page[];
 extern const struct pure_test selftest_cpu[];
