@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * start.S - the entries of the loaders, from 32-bit protected mode without paging to C in the upper half, and the entry of the
- * other CPUs behind their trampoline.
+ * start.S - the entries of the loaders, from 32-bit protected mode without paging to C in the upper
+ * half, and the entry of the other CPUs behind their trampoline.
  *
- * The boot page tables map the first 4 GiB three times: at 0 (this code and the trampoline run there), at DIRECT_MAP_BASE, and
- * 1 GiB of it at KERNEL_VMA. mmu.c replaces them by final ones without the low half; a starting CPU still passes through these.
+ * The boot page tables map the first 4 GiB three times: at 0 (this code and the trampoline run
+ * there), at DIRECT_MAP_BASE, and 1 GiB of it at KERNEL_VMA. mmu.c replaces them by final ones
+ * without the low half; a starting CPU still passes through these.
  */
 #include "arch/x86_64/layout.h"
 
@@ -171,8 +172,8 @@ start_high:
 	ud2
 
 /*
- * Another CPU, behind its trampoline: no stack yet, boot page tables. Only the first one to come takes the mailbox; one that
- * was given up, or was started twice, finds it taken and stops for ever.
+ * Another CPU, behind its trampoline: no stack yet, boot page tables. Only the first one to come
+ * takes the mailbox; one that was given up, or was started twice, finds it taken and stops for ever.
  */
 	.globl	ap_start
 ap_start:

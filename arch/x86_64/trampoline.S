@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trampoline.S - what another CPU executes first: copied by smp.c into a free page below 1 MiB, entered in real mode at its
- * start by the start-up IPI. It goes to long mode at once, on the boot page tables, and on to ap_start.
+ * trampoline.S - what another CPU executes first: copied by smp.c into a free page below 1 MiB,
+ * entered in real mode at its start by the start-up IPI. It goes to long mode at once, on the boot
+ * page tables, and on to ap_start.
  */
 #include "arch/x86_64/layout.h"
 

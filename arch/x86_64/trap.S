@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trap.S - the 256 entries of the interrupt descriptor table. All of them, NMI included, build the same frame and call
- * trap_dispatch(), whose first act is to fix up the saved program counter.
+ * trap.S - the 256 entries of the interrupt descriptor table. All of them, NMI included, build the
+ * same frame and call trap_dispatch(), whose first act is to fix up the saved program counter.
  */
 
-/* Entries are 16 bytes apart. An error code is pushed by the CPU for some exceptions; for all others a 0 stands in. */
+/*
+ * Entries are 16 bytes apart. An error code is pushed by the CPU for some exceptions; for all others
+ * a 0 stands in.
+ */
 	.text
 	.balign	16
 	.globl	trap_entries
