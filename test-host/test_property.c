@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_property.c - random operations against the shadow model, on one CPU and on several that take
+ * turns, with plenty of memory and with too little. OPS= sets how many, SEED= replays.
+ */
+#include "test-host/shadow.h"
+#include "test-host/unit.h"
+
+#define NORMAL_OPS   100000
+#define VALIDATE_OPS 4096
+
+static struct shadow shadow;
+
+struct variant {
+	const char *name;
+	uint64_t memory_bytes;
+	size_t limit_bytes;
+	unsigned cpus;
+	uint64_t seed;
+	bool full; /* memory must have run out on the way */
+};
+
+static struct slate_stats flushed_stats(void)
+{
+	struct slate_stats stats;
+
+	slate_flush();
+	slate_stats(&stats);
+	return stats;
+}
+
+/* total = free + cached + objects + manual + metadata + reserved + released */
+static void assert_equation(const struct slate_stats *stats)
+{
+	assert_int_equal(stats->total_pages, stats->free_pages + stats->cached_pages +
+						     stats->object_pages + stats->manual_pages +
+						     stats->metadata_pages + stats->reserved_pages +
+						     stats->released_pages);
+}
+
+/* The model runs through; afterwards no frame is missing. Returns the metadata that it leaves
+ * behind. */
+static size_t run_shadow(const struct variant *variant, struct host_random random, size_t ops)
+{
+	struct slate_stats before = flushed_stats();
+	struct slate_stats after;
+
+	shadow_init(&shadow, random, variant->limit_bytes, variant->cpus);
+	for (size_t op = 0; op < ops; op++) {
+		shadow_step(&shadow);
+		if (op % VALIDATE_OPS != 0)
+			continue;
+		shadow_check(&shadow);
+		assert_int_equal(slate_validate(), 0);
+	}
+	after = flushed_stats();
+	assert_equation(&after);
+	shadow_check(&shadow);
+	shadow_drain(&shadow);
+	after = flushed_stats();
+	assert_equation(&after);
+	assert_int_equal(after.free_pages + after.metadata_pages,
+			 before.free_pages + before.metadata_pages);
+	assert_int_equal(after.objects, 0);
+	assert_int_equal(after.object_pages, 0);
+	assert_int_equal(after.manual_pages, 0);
+	assert_int_equal(after.leaked_objects, 0);
+	if (variant->full && ops >= NORMAL_OPS)
+		assert_true(shadow.refused > 100 && after.failures >= shadow.refused);
+	assert_int_equal(slate_validate(), 0);
+	return after.metadata_pages;
+}
+
+static void run_variant(void **state)
+{
+	const struct variant *variant = *state;
+	struct host_random random = host_random_seed(variant->name, variant->seed);
+	size_t ops = host_ops(NORMAL_OPS);
+	size_t metadata;
+
+	host_boot(MIB, variant->memory_bytes);
+	for (unsigned cpu = 1; cpu < variant->cpus; cpu++)
+		host_cpu_online(cpu);
+	metadata = run_shadow(variant, random, ops);
+	/* The same again needs no metadata that the first run did not. */
+	if (ops <= NORMAL_OPS)
+		assert_int_equal(run_shadow(variant, random, ops), metadata);
+	host_cpu_set(0);
+}
+
+static int tear_down_variant(void **state)
+{
+	host_reset();
+	(void)state;
+	return 0;
+}
+
+int main(void)
+{
+	static const struct variant variants[] = {
+		{"one CPU, plenty of memory", 256 * MIB, 64 * MIB, 1, 1, false},
+		{"one CPU, a full machine", 8 * MIB, SIZE_MAX, 1, 2, true},
+		{"four CPUs, plenty of memory", 256 * MIB, 64 * MIB, 4, 3, false},
+		{"four CPUs, a full machine", 12 * MIB, SIZE_MAX, 4, 4, true},
+		{"four CPUs, a handful of objects", 64 * MIB, 4096, 4, 5, false},
+	};
+	struct CMUnitTest tests[sizeof(variants) / sizeof(variants[0])];
+
+	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)
+		tests[i] = (struct CMUnitTest){.name = variants[i].name,
+					       .test_func = run_variant,
+					       .teardown_func = tear_down_variant,
+					       .initial_state = (void *)&variants[i]};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
