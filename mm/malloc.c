@@ -23,21 +23,29 @@ static unsigned noscan_of(unsigned flags)
 	return flags & SLATE_NOSCAN ? 1 : 0;
 }
 
+/* The caches and all levels below had nothing. */
+static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, unsigned flags)
+{
+	struct reclaim reclaim = {0};
+
+	if (!init_check("slate_alloc"))
+		return NULL;
+	while (reclaim_next(&reclaim, flags)) {
+		void *object = mcache_take_slow(span_class);
+
+		if (object)
+			return object;
+	}
+	return reclaim_failed();
+}
+
 static void *alloc_class(unsigned span_class, unsigned flags)
 {
 	void *object = percpu_take(span_class);
 
-	if (object)
-		return object;
-	if (!init_check("slate_alloc"))
-		return NULL;
-	struct reclaim reclaim = {0};
-	do {
+	if (!object)
 		object = mcache_take_slow(span_class);
-		if (object)
-			return object;
-	} while (reclaim_next(&reclaim, flags));
-	return reclaim_failed();
+	return object ? object : alloc_class_reclaim(span_class, flags);
 }
 
 static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
@@ -80,9 +88,15 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
 /* Behind the sequence, or instead of it. */
 void *slate_alloc_slow(size_t size_bytes)
 {
-	if (size_bytes <= SIZECLASS_MAX_BYTES)
-		return alloc_class(sizeclass_of(size_bytes) << 1, 0);
-	return alloc_large(size_bytes, 0, 0);
+	if (size_bytes > SIZECLASS_SMALL_MAX)
+		return size_bytes <= SIZECLASS_MAX_BYTES
+			       ? alloc_class(sizeclass_of(size_bytes) << 1, 0)
+			       : alloc_large(size_bytes, 0, 0);
+
+	unsigned span_class = sizeclass_of(size_bytes) << 1;
+	void *object = mcache_take_slow(span_class);
+
+	return object ? object : alloc_class_reclaim(span_class, 0);
 }
 
 void *slate_zalloc(size_t size_bytes)
@@ -231,7 +245,9 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 /* With restartable sequences arch/ARCH/rseq.S defines these. */
 void *slate_alloc(size_t size_bytes)
 {
-	return slate_alloc_slow(size_bytes);
+	if (size_bytes <= SIZECLASS_MAX_BYTES)
+		return alloc_class(sizeclass_of(size_bytes) << 1, 0);
+	return alloc_large(size_bytes, 0, 0);
 }
 
 void slate_free(void *object)

@@ -19,18 +19,21 @@
 
 /* A magazine holds at most this many bytes of objects, a depot at most that many; but at least two.
  */
-#define MAGAZINE_OBJECT_BYTES ((size_t)128 << 10)
+#define MAGAZINE_OBJECT_BYTES ((size_t)256 << 10)
 #define DEPOT_OBJECT_BYTES    ((size_t)1 << 20)
+
+/* Fewer objects than this make the exchange of magazines show in the cost of a pair. */
+#define REFILL_MIN 32u
 
 _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 
 struct mcache mcache_boot;
+uint16_t mcache_exchange_offset[PAGECLASS_COUNT];
 bool mcache_any_online;
 
 static struct fixalloc magazines;
 static struct depot depots[PAGECLASS_FRAME + 1];
 static uint8_t capacity[PAGECLASS_COUNT]; /* (const) after mcache_init() */
-
 static size_t object_bytes(unsigned class)
 {
 	return class == PAGECLASS_FRAME ? SLATE_PAGE_SIZE : sizeclass_bytes[class >> 1];
@@ -49,6 +52,14 @@ unsigned mcache_capacity(unsigned class)
 static unsigned clamp(size_t value, unsigned low, unsigned high)
 {
 	return value < low ? low : value > high ? high : (unsigned)value;
+}
+
+/* What a refill brings the take magazine to: half of it, and enough that exchanges are rare. */
+static unsigned refill_level(unsigned class)
+{
+	return capacity[class] <= REFILL_MIN       ? capacity[class]
+	       : capacity[class] <= 2 * REFILL_MIN ? REFILL_MIN
+						   : (capacity[class] + 1u) / 2;
 }
 
 static void cache_init(struct mcache *cache)
@@ -76,6 +87,9 @@ void mcache_init(void)
 		size_t depth = DEPOT_OBJECT_BYTES / (cap * object_bytes(class));
 
 		capacity[class] = (uint8_t)cap;
+		mcache_exchange_offset[class] =
+			(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) *
+				   sizeof(void *));
 		depot_init(&depots[class], clamp(depth, 2, DEPOT_DEPTH));
 	}
 	cache_init(&mcache_boot);
@@ -155,11 +169,16 @@ static magtop_t magazine_flush(unsigned class, magtop_t top, const char *call)
 }
 
 /* Attach, or, when an interrupt handler was faster, send everything home. */
-static void put_back(enum mcache_side side, unsigned class, magtop_t top)
+static __attribute__((noinline)) void send_home(unsigned class, magtop_t top)
 {
-	if (top == MAGAZINE_DUMMY || percpu_attach(side, class, top))
-		return;
-	magazine_delete(magazine_flush(class, top, "slate_flush"));
+	if (top != MAGAZINE_DUMMY)
+		magazine_delete(magazine_flush(class, top, "slate_flush"));
+}
+
+static inline void put_back(enum mcache_side side, unsigned class, magtop_t top)
+{
+	if (!percpu_attach(side, class, top))
+		send_home(class, top);
 }
 
 static void count_event(size_t offset)
@@ -174,12 +193,11 @@ static void count_event(size_t offset)
 
 /* ---- Take ---- */
 
-/* top, detached, holds less than half: bring it to half, or exchange it for a full one if it is
+/* top, detached, is low: bring it to the refill level, or exchange it for a full one if it is
  * empty. */
 static magtop_t top_up(unsigned class, magtop_t top)
 {
 	unsigned count = magazine_count(top, capacity[class]);
-	unsigned half = (capacity[class] + 1u) / 2;
 
 	if (count == 0) {
 		struct magazine *full = depot_pop(&depots[class]);
@@ -196,37 +214,58 @@ static magtop_t top_up(unsigned class, magtop_t top)
 			return top;
 		top = magazine_empty(mag, capacity[class]);
 	}
-	if (count < half)
-		top += source_take(class, top + 1, half - count);
+	if (count < refill_level(class))
+		top += source_take(class, top + 1, refill_level(class) - count);
 	return top;
 }
 
-void *mcache_take_slow(unsigned class)
+/* Neither magazine of this CPU has enough. */
+static void *refill(unsigned class)
 {
-	magtop_t top = percpu_detach(MCACHE_TAKE, class);
-	void *object = *top;
+	magtop_t take = percpu_detach(MCACHE_TAKE, class);
 
-	if (!object) {
+	if (!*take) {
 		magtop_t give = percpu_detach(MCACHE_GIVE, class);
 
-		if (magazine_count(give, capacity[class]) > 0) {
-			magtop_t spare = top;
-			top = give;
+		if (*give) {
+			magtop_t spare = take;
+
+			take = give;
 			give = spare;
 		}
-		top = top_up(class, top);
+		take = top_up(class, take);
 		put_back(MCACHE_GIVE, class, give);
-		object = *top;
 		count_event(offsetof(struct mcache, refills));
 	}
-	if (object)
-		top--;
-	put_back(MCACHE_TAKE, class, top);
+	void *object = *take;
+
+	put_back(MCACHE_TAKE, class, object ? take - 1 : take);
 	/* No magazine to be had: one object straight from its source. */
 	if (!object && source_take(class, &object, 1) == 0)
 		return NULL;
 	return object;
 }
+
+void *mcache_take_slow(unsigned class)
+{
+	void *object = percpu_exchange(class);
+
+	return object ? object : refill(class);
+}
+
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ
+void *slate_exchange_undo(size_t take_index, magtop_t give)
+{
+	put_back(MCACHE_GIVE, (unsigned)take_index - MCACHE_TAKE, give);
+	return NULL;
+}
+
+void *slate_exchange_leftover(size_t take_index, magtop_t empty, void *object)
+{
+	send_home((unsigned)take_index - MCACHE_TAKE, empty);
+	return object;
+}
+#endif
 
 /* ---- Give ---- */
 

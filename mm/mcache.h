@@ -30,19 +30,20 @@ enum mcache_side {
 /* Entries for every value of a class byte, so that none needs a check. */
 #define MCACHE_ENTRIES 256
 
-/* Offsets are known to arch/ARCH/rseq.S, see mm/rseq.h. */
+/* Offsets from give are known to arch/ARCH/rseq.S, see mm/rseq.h. */
 struct mcache {
-	/* (p) written by this CPU; (a) read relaxed by other CPUs' statistics */
-	_Alignas(128) _Atomic(magtop_t) give[MCACHE_ENTRIES];
-	_Atomic(magtop_t) take[MCACHE_ENTRIES];
-	/* (c) a copy of arena_window: first byte, length in 8-byte granules, class bytes */
-	uintptr_t window_base;
-	size_t window_granules;
-	const _Atomic uint8_t *window_map;
 	/* (a) relaxed, slow paths only */
-	_Atomic size_t refills;
+	_Alignas(128) _Atomic size_t refills;
 	_Atomic size_t flushes;
 	_Atomic bool online;
+	/* (c) a copy of arena_window: first byte, length in 8-byte granules, class bytes */
+	_Alignas(4 * sizeof(void *)) uintptr_t window_base;
+	size_t window_granules;
+	const _Atomic uint8_t *window_map;
+	const uint16_t *size_index; /* (c) by (size + 7) / 8: the index of a take top */
+	/* (p) written by this CPU; (a) read relaxed by other CPUs' statistics */
+	_Atomic(magtop_t) give[MCACHE_ENTRIES];
+	_Atomic(magtop_t) take[MCACHE_ENTRIES];
 };
 
 /* By CPU number; NULL: never online. (a) release at slate_cpu_online(), acquire by other CPUs. */
@@ -51,6 +52,9 @@ extern _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 /* The bootstrap mcache, until the first CPU inherits it. */
 extern struct mcache mcache_boot;
 extern bool mcache_any_online; /* (c) after the first slate_cpu_online() */
+
+/* (c) the byte offset, in its magazine, of the lowest give top that is worth an exchange */
+extern uint16_t mcache_exchange_offset[PAGECLASS_COUNT];
 
 static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
 {

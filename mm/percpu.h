@@ -20,12 +20,13 @@
 /* This CPU's mcache. Interrupts off, or it may be another's by now. */
 static inline struct mcache *percpu_cache(void)
 {
-	return slate_rseq_cache();
+	return (struct mcache *)((char *)slate_rseq_word() - offsetof(struct mcache, give));
 }
 
 static inline void percpu_set_cache(struct mcache *cache)
 {
-	slate_rseq_set_cache(cache);
+	cache->size_index = slate_rseq_size_index;
+	slate_rseq_set_word(cache->give);
 }
 
 /* Pop from this CPU's take magazine; NULL when it is empty. */
@@ -51,6 +52,15 @@ static inline magtop_t percpu_detach(enum mcache_side side, unsigned class)
 static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t top)
 {
 	return slate_rseq_attach(side + class, top);
+}
+
+/*
+ * The take magazine is empty: let take and give change places if give holds enough
+ * (mcache_exchange_offset), and pop one object; else NULL.
+ */
+static inline void *percpu_exchange(unsigned class)
+{
+	return slate_rseq_exchange(0, MCACHE_TAKE + class);
 }
 
 #else /* interrupts off */
@@ -117,6 +127,24 @@ static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t
 		mcache_set_top(place, top);
 	port_irq_restore(irq);
 	return vacant;
+}
+
+static inline void *percpu_exchange(unsigned class)
+{
+	unsigned long irq = port_irq_save();
+	struct mcache *cache = percpu_cache();
+	magtop_t take = mcache_top(&cache->take[class]);
+	magtop_t give = mcache_top(&cache->give[class]);
+	void *object = NULL;
+
+	if (!*take && *give &&
+	    ((uintptr_t)give & MAGAZINE_TOP_MASK) >= mcache_exchange_offset[class]) {
+		object = *give;
+		mcache_set_top(&cache->take[class], give - 1);
+		mcache_set_top(&cache->give[class], take);
+	}
+	port_irq_restore(irq);
+	return object;
 }
 
 #endif

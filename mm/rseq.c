@@ -12,11 +12,13 @@
 #include "mm/sizeclass.h"
 
 _Static_assert(RSEQ_ENTRIES == MCACHE_ENTRIES && RSEQ_TAKE == MCACHE_TAKE, "indices of tops");
-_Static_assert(offsetof(struct mcache, give) == 0, "give tops come first");
-_Static_assert(offsetof(struct mcache, take) == 8 * RSEQ_TAKE, "take tops");
-_Static_assert(offsetof(struct mcache, window_base) == RSEQ_WINDOW_BASE, "window");
-_Static_assert(offsetof(struct mcache, window_granules) == RSEQ_WINDOW_GRANULES, "window");
-_Static_assert(offsetof(struct mcache, window_map) == RSEQ_WINDOW_MAP, "window");
+#define FROM_GIVE(field) \
+	((long)offsetof(struct mcache, field) - (long)offsetof(struct mcache, give))
+_Static_assert(FROM_GIVE(take) == 8 * RSEQ_TAKE, "take tops");
+_Static_assert(FROM_GIVE(window_base) == RSEQ_WINDOW_BASE, "window");
+_Static_assert(FROM_GIVE(window_granules) == RSEQ_WINDOW_GRANULES, "window");
+_Static_assert(FROM_GIVE(window_map) == RSEQ_WINDOW_MAP, "window");
+_Static_assert(FROM_GIVE(size_index) == RSEQ_SIZE_INDEX, "size table");
 _Static_assert(RSEQ_MAGAZINE_MASK == MAGAZINE_TOP_MASK, "aligned end of a magazine");
 _Static_assert(RSEQ_DUMMY_SLOT == 8 * (MAGAZINE_SLOTS - 1), "dummy top");
 _Static_assert(RSEQ_SIZE_MAX == SIZECLASS_SMALL_MAX, "size table");

@@ -14,13 +14,17 @@
 #ifndef MM_RSEQ_H
 #define MM_RSEQ_H
 
-/* struct mcache, as the assembler knows it; mcache.c asserts each. An index names a top: class, or
- * RSEQ_TAKE + class. */
+/*
+ * struct mcache, as the assembler knows it; rseq.c asserts each. The per-CPU word points at the
+ * give tops: an index names a top (class, or RSEQ_TAKE + class), and what a free needs besides lies
+ * below.
+ */
 #define RSEQ_ENTRIES         256
 #define RSEQ_TAKE            RSEQ_ENTRIES
-#define RSEQ_WINDOW_BASE     (2 * RSEQ_ENTRIES * 8)
-#define RSEQ_WINDOW_GRANULES (RSEQ_WINDOW_BASE + 8)
-#define RSEQ_WINDOW_MAP      (RSEQ_WINDOW_BASE + 16)
+#define RSEQ_WINDOW_BASE     (-32)
+#define RSEQ_WINDOW_GRANULES (-24)
+#define RSEQ_WINDOW_MAP      (-16)
+#define RSEQ_SIZE_INDEX      (-8)
 #define RSEQ_MAGAZINE_MASK   511  /* MAGAZINE_TOP_MASK */
 #define RSEQ_SIZE_MAX        8192 /* SIZECLASS_SMALL_MAX */
 #define RSEQ_DUMMY_SLOT      504  /* MAGAZINE_DUMMY within magazine_dummy */
@@ -32,18 +36,26 @@
 
 #include "mm/magazine.h"
 
-struct mcache;
-
-/* This CPU's mcache, kept in the per-CPU word at SLATE_PERCPU_OFFSET. Interrupts off, or the answer
- * may be stale. */
-struct mcache *slate_rseq_cache(void);
-void slate_rseq_set_cache(struct mcache *cache);
+/* The per-CPU word at SLATE_PERCPU_OFFSET: this CPU's give tops. Interrupts off, or it may be
+ * stale. */
+void *slate_rseq_word(void);
+void slate_rseq_set_word(void *give);
 
 /* The four steps of percpu.h. index: class, or RSEQ_TAKE + class. */
 void *slate_rseq_take(size_t index);
 bool slate_rseq_give(size_t index, void *object);
 magtop_t slate_rseq_detach(size_t index);
 bool slate_rseq_attach(size_t index, magtop_t top);
+
+/*
+ * The take magazine is empty: exchange it for the give magazine if that holds enough, and pop one
+ * object; else NULL. The first argument is not used: in the sequences it holds a size.
+ */
+void *slate_rseq_exchange(size_t unused, size_t take_index);
+
+/* What to do when an interrupt handler was faster in the middle of an exchange. */
+void *slate_exchange_undo(size_t take_index, magtop_t give);
+void *slate_exchange_leftover(size_t take_index, magtop_t empty, void *object);
 
 /* Bounds of one sequence, from rseq_text_start: the interrupted pc is in it when start < pc <=
  * commit. */

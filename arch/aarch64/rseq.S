@@ -2,7 +2,7 @@
 /*
  * rseq.S - the restartable sequences of aarch64; mm/rseq.h says what they are. The per-CPU base is TPIDR_EL1.
  *
- * In a sequence: x0, x1, x8 are inputs and stay; x2 .. x7 are scratch.
+ * In a sequence: x0, x1, x8 and above are inputs and stay; x2 .. x7 are scratch.
  */
 #include <slate/config.h>
 
@@ -48,18 +48,24 @@ slate_rseq_text_start:
 function slate_alloc
 	cmp	x0, #(RSEQ_SIZE_MAX >> 12), lsl #12
 	b.hi	1f
-	add	x1, x0, #7
-	lsr	x1, x1, #3
-	adrp	x2, slate_rseq_size_index
-	add	x2, x2, :lo12:slate_rseq_size_index
-	ldrh	w1, [x2, x1, lsl #1]
 	sequence alloc
 	load_cache x3
+	ldr	x4, [x3, #RSEQ_SIZE_INDEX]
+	add	x1, x0, #7
+	lsr	x1, x1, #3
+	ldrh	w1, [x4, x1, lsl #1]
 	ldr	x4, [x3, x1, lsl #3]
 	ldr	x5, [x4], #-8
-	cbz	x5, 1f
+	cbz	x5, 2f
 	commit alloc
 	str	x4, [x3, x1, lsl #3]
+	mov	x0, x5
+	ret
+2:	stp	x0, x30, [sp, #-16]!
+	bl	slate_rseq_exchange
+	mov	x5, x0
+	ldp	x0, x30, [sp], #16
+	cbz	x5, 1f
 	mov	x0, x5
 	ret
 1:	b	slate_alloc_slow
@@ -73,9 +79,8 @@ function slate_alloc
 function slate_free
 	sequence free
 	load_cache x3
-	add	x2, x3, #RSEQ_WINDOW_BASE
-	ldp	x4, x5, [x2]
-	ldr	x6, [x2, #16]
+	ldp	x4, x5, [x3, #RSEQ_WINDOW_BASE]
+	ldr	x6, [x3, #RSEQ_WINDOW_MAP]
 	sub	x4, x0, x4
 	ror	x4, x4, #3
 	cmp	x4, x5
@@ -100,14 +105,12 @@ function slate_free_sized
 	b.hi	1f
 	add	x8, x1, #7
 	lsr	x8, x8, #3
-	adrp	x2, slate_rseq_size_index
-	add	x2, x2, :lo12:slate_rseq_size_index
-	ldrh	w8, [x2, x8, lsl #1]
 	sequence free_sized
 	load_cache x3
-	add	x2, x3, #RSEQ_WINDOW_BASE
-	ldp	x4, x5, [x2]
-	ldr	x6, [x2, #16]
+	ldr	x7, [x3, #RSEQ_SIZE_INDEX]
+	ldrh	w7, [x7, x8, lsl #1]
+	ldp	x4, x5, [x3, #RSEQ_WINDOW_BASE]
+	ldr	x6, [x3, #RSEQ_WINDOW_MAP]
 	sub	x4, x0, x4
 	ror	x4, x4, #3
 	cmp	x4, x5
@@ -115,7 +118,7 @@ function slate_free_sized
 	lsr	x4, x4, #9
 	ldrb	w4, [x6, x4]
 	add	x5, x4, #RSEQ_TAKE
-	cmp	x5, x8
+	cmp	x5, x7
 	b.ne	1f
 	ldr	x5, [x3, x4, lsl #3]
 	add	x5, x5, #8
@@ -133,10 +136,17 @@ function slate_frame_alloc
 	load_cache x3
 	ldr	x4, [x3, #(TAKE + 8 * RSEQ_FRAME_CLASS)]
 	ldr	x5, [x4], #-8
-	cbz	x5, 1f
+	cbz	x5, 2f
 	commit frame_alloc
 	str	x4, [x3, #(TAKE + 8 * RSEQ_FRAME_CLASS)]
 	sub	x0, x5, #1
+	ret
+2:	mov	x1, #(RSEQ_TAKE + RSEQ_FRAME_CLASS)
+	stp	x0, x30, [sp, #-16]!
+	bl	slate_rseq_exchange
+	ldp	x2, x30, [sp], #16
+	cbz	x0, 1f
+	sub	x0, x0, #1
 	ret
 1:	b	slate_frame_alloc_slow
 
@@ -213,16 +223,70 @@ function slate_rseq_attach
 1:	mov	w0, #0
 	ret
 
+/*
+ * void *slate_rseq_exchange(size_t unused, size_t take_index)
+ *
+ * The take magazine is empty. If the give magazine holds enough to be taken as it is, let the two change places and pop one object; else NULL.
+ * Three sequences: detach give, put it in the place of the empty one, attach that to give. x8: give index, x9: its top,
+ * x10: the object, x11: the empty top, x12: the dummy.
+ */
+function slate_rseq_exchange
+	sub	x8, x1, #RSEQ_TAKE
+	adrp	x12, magazine_dummy
+	add	x12, x12, :lo12:magazine_dummy
+	add	x12, x12, #RSEQ_DUMMY_SLOT
+	sequence exchange_detach
+	load_cache x3
+	ldr	x9, [x3, x8, lsl #3]
+	ldr	x10, [x9]
+	cbz	x10, 1f
+	adrp	x4, mcache_exchange_offset
+	add	x4, x4, :lo12:mcache_exchange_offset
+	ldrh	w4, [x4, x8, lsl #1]
+	and	x5, x9, #RSEQ_MAGAZINE_MASK
+	cmp	x5, x4
+	b.lo	1f
+	commit exchange_detach
+	str	x12, [x3, x8, lsl #3]
+	sequence exchange_replace
+	load_cache x3
+	ldr	x11, [x3, x1, lsl #3]
+	ldr	x4, [x11]
+	cbnz	x4, 2f
+	sub	x5, x9, #8
+	commit exchange_replace
+	str	x5, [x3, x1, lsl #3]
+	sequence exchange_attach
+	load_cache x3
+	ldr	x4, [x3, x8, lsl #3]
+	cmp	x4, x12
+	b.ne	3f
+	commit exchange_attach
+	str	x11, [x3, x8, lsl #3]
+	mov	x0, x10
+	ret
+1:	mov	x0, #0
+	ret
+/* Meanwhile a handler put objects into take: give the detached magazine back. */
+2:	mov	x0, x1
+	mov	x1, x9
+	b	slate_exchange_undo
+/* Meanwhile a handler put another magazine into give: the empty one is left over. */
+3:	mov	x0, x1
+	mov	x1, x11
+	mov	x2, x10
+	b	slate_exchange_leftover
+
 	.globl	slate_rseq_text_end
 slate_rseq_text_end:
 
-/* struct mcache *slate_rseq_cache(void); void slate_rseq_set_cache(struct mcache *cache) */
+/* void *slate_rseq_word(void); void slate_rseq_set_word(void *give) */
 	.text
-function slate_rseq_cache
+function slate_rseq_word
 	load_cache x0
 	ret
 
-function slate_rseq_set_cache
+function slate_rseq_set_word
 	mrs	x1, tpidr_el1
 	str	x0, [x1, #SLATE_PERCPU_OFFSET]
 	ret

@@ -3,7 +3,7 @@
  * rseq.S - the restartable sequences of x86_64; mm/rseq.h says what they are. GS-relative addressing is used once a sequence, to load
  * the mcache: an indexed GS address was slower on real cores than base + displacement.
  *
- * In a sequence: rdi, rsi, r8 are inputs and stay; rax, rcx, rdx are scratch.
+ * In a sequence: rdi, rsi, r8 .. r10 are inputs and stay; rax, rcx, rdx, r11 are scratch.
  */
 #include <slate/config.h>
 
@@ -54,10 +54,16 @@ function slate_alloc
 	movq	(%rdx,%rsi,8), %rcx
 	movq	(%rcx), %rax
 	testq	%rax, %rax
-	jz	1f
+	jz	2f
 	subq	$8, %rcx
 	commit alloc
 	movq	%rcx, (%rdx,%rsi,8)
+	ret
+2:	pushq	%rdi
+	call	slate_rseq_exchange
+	popq	%rdi
+	testq	%rax, %rax
+	jz	1f
 	ret
 1:	jmp	slate_alloc_slow
 
@@ -128,10 +134,18 @@ function slate_frame_alloc
 	movq	TAKE + 8 * RSEQ_FRAME_CLASS(%rdx), %rcx
 	movq	(%rcx), %rax
 	testq	%rax, %rax
-	jz	1f
+	jz	2f
 	subq	$8, %rcx
 	commit frame_alloc
 	movq	%rcx, TAKE + 8 * RSEQ_FRAME_CLASS(%rdx)
+	decq	%rax
+	ret
+2:	movl	$(RSEQ_TAKE + RSEQ_FRAME_CLASS), %esi
+	pushq	%rdi
+	call	slate_rseq_exchange
+	popq	%rdi
+	testq	%rax, %rax
+	jz	1f
 	decq	%rax
 	ret
 1:	jmp	slate_frame_alloc_slow
@@ -202,16 +216,66 @@ function slate_rseq_attach
 	movl	$1, %eax
 1:	ret
 
+/*
+ * void *slate_rseq_exchange(size_t unused, size_t take_index)
+ *
+ * The take magazine is empty. If the give magazine holds enough to be taken as it is, let the two change places and pop one object; else NULL.
+ * Three sequences: detach give, put it in the place of the empty one, attach that to give.
+ */
+function slate_rseq_exchange
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %r10
+	sequence exchange_detach
+	movq	CACHE, %rdx
+	movq	-TAKE(%rdx,%rsi,8), %r8
+	movq	(%r8), %r9
+	testq	%r9, %r9
+	jz	1f
+	leaq	mcache_exchange_offset(%rip), %rax
+	movzwl	-2*RSEQ_TAKE(%rax,%rsi,2), %eax
+	movl	%r8d, %ecx
+	andl	$RSEQ_MAGAZINE_MASK, %ecx
+	cmpl	%eax, %ecx
+	jb	1f
+	commit exchange_detach
+	movq	%r10, -TAKE(%rdx,%rsi,8)
+	sequence exchange_replace
+	movq	CACHE, %rdx
+	movq	(%rdx,%rsi,8), %r11
+	cmpq	$0, (%r11)
+	jne	2f
+	leaq	-8(%r8), %rcx
+	commit exchange_replace
+	movq	%rcx, (%rdx,%rsi,8)
+	sequence exchange_attach
+	movq	CACHE, %rdx
+	cmpq	%r10, -TAKE(%rdx,%rsi,8)
+	jne	3f
+	commit exchange_attach
+	movq	%r11, -TAKE(%rdx,%rsi,8)
+	movq	%r9, %rax
+	ret
+1:	xorl	%eax, %eax
+	ret
+/* Meanwhile a handler put objects into take: give the detached magazine back. */
+2:	movq	%rsi, %rdi
+	movq	%r8, %rsi
+	jmp	slate_exchange_undo
+/* Meanwhile a handler put another magazine into give: the empty one is left over. */
+3:	movq	%rsi, %rdi
+	movq	%r11, %rsi
+	movq	%r9, %rdx
+	jmp	slate_exchange_leftover
+
 	.globl	slate_rseq_text_end
 slate_rseq_text_end:
 
-/* struct mcache *slate_rseq_cache(void); void slate_rseq_set_cache(struct mcache *cache) */
+/* void *slate_rseq_word(void); void slate_rseq_set_word(void *give) */
 	.text
-function slate_rseq_cache
+function slate_rseq_word
 	movq	CACHE, %rax
 	ret
 
-function slate_rseq_set_cache
+function slate_rseq_set_word
 	movq	%rdi, CACHE
 	ret
 
