@@ -21,9 +21,6 @@
 #define STEP_NODES  40u
 #define CHUNK_NODES 8u
 
-/* Runs at the hint up to this length are looked for in the bitmap first. */
-#define NEAR_PAGES (2 * PAGE_CHUNK_PAGES)
-
 /* Is [open, end) long enough? open may lie above end. */
 static inline bool fits(size_t open, size_t end, size_t n)
 {
@@ -95,7 +92,39 @@ static size_t search_chunk(struct page_search *search, size_t chunk, size_t from
 	return PAGE_BIT_NONE;
 }
 
-/* ---- Without constraints ---- */
+/* ---- One frame ---- */
+
+/* The first zero of a chunk at or above bit, or PAGE_BIT_NONE. */
+static inline size_t zero_in_chunk(const bitword_t *bitmap, size_t bit)
+{
+	const bitword_t *word = bitmap + (bit >> BITWORD_SHIFT);
+	const bitword_t *end = bitmap + ((bit | PAGE_CHUNK_MASK) >> BITWORD_SHIFT) + 1;
+	bitword_t free = ~*word & (~(bitword_t)0 << (bit & BITWORD_MASK));
+
+	while (!free) {
+		if (++word == end)
+			return PAGE_BIT_NONE;
+		free = ~*word;
+	}
+	return ((size_t)(word - bitmap) << BITWORD_SHIFT) + bitword_ctz(free);
+}
+
+size_t page_search_one(const struct page_region *region)
+{
+	size_t bit = region->first_free;
+	size_t found = zero_in_chunk(region->bitmap, bit);
+
+	/* pending chunks alone can turn out full, so this ends soon */
+	while (found == PAGE_BIT_NONE) {
+		size_t chunk = page_tree_next_some(&region->tree, (bit >> PAGE_CHUNK_SHIFT) + 1);
+
+		bit = chunk << PAGE_CHUNK_SHIFT;
+		found = zero_in_chunk(region->bitmap, bit);
+	}
+	return found;
+}
+
+/* ---- A run ---- */
 
 /* In the bitmap, where the hint points: this chunk and what runs over into the next one. */
 static size_t search_near(struct page_search *search, size_t from)
@@ -105,7 +134,7 @@ static size_t search_near(struct page_search *search, size_t from)
 
 	search->open = from;
 	found = search_chunk(search, chunk, from);
-	if (found != PAGE_BIT_NONE || ++chunk == search->region->nodes[0])
+	if (found != PAGE_BIT_NONE || ++chunk == search->region->tree.nodes[0])
 		return found;
 	from = chunk << PAGE_CHUNK_SHIFT;
 	return search->open < from ? search_chunk(search, chunk, from) : PAGE_BIT_NONE;
@@ -114,22 +143,24 @@ static size_t search_near(struct page_search *search, size_t from)
 /* Down the tree from its top. */
 static size_t search_tree(struct page_search *search)
 {
-	const struct page_region *region = search->region;
-	unsigned level = region->levels - 1;
+	const struct page_tree *tree = &search->region->tree;
+	unsigned level = tree->levels - 1;
 	unsigned shift = page_level_shift(level);
+	const struct page_summary *sum = tree->level[level];
+	const struct page_summary *end = sum + tree->nodes[level];
 	size_t n = search->n;
-	size_t node = 0;
-	size_t nodes_end = region->nodes[level];
 	size_t run = 0; /* free frames just before the node */
 
-	while (node < nodes_end) {
-		const struct page_summary *sum = &region->tree[level][node];
+	while (sum < end) {
+		size_t node = (size_t)(sum - tree->level[level]);
 
 		if (run + sum->start >= n)
 			return (node << shift) - run;
 		if (sum->max < n) {
-			run = sum->start == (uint32_t)1 << shift ? run + sum->start : sum->end;
-			node++;
+			run = sum->max >> shift ? run + sum->max : sum->end;
+			/* full ones go by quickly */
+			while (++sum < end && sum->max == 0)
+				run = 0;
 			continue;
 		}
 		if (level-- == 0) {
@@ -137,21 +168,13 @@ static size_t search_tree(struct page_search *search)
 			return search_chunk(search, node, search->open);
 		}
 		shift -= SUMMARY_FAN_SHIFT;
-		node <<= SUMMARY_FAN_SHIFT;
-		nodes_end = node + SUMMARY_FAN;
+		sum = &tree->level[level][node << SUMMARY_FAN_SHIFT];
+		end = sum + SUMMARY_FAN;
 	}
 	return PAGE_BIT_NONE;
 }
 
-/* Where a search for n frames may begin. */
-static inline size_t hint_for(const struct page_region *region, size_t n)
-{
-	size_t from = region->first_free;
-
-	return n >= region->run_pages && region->run_from > from ? region->run_from : from;
-}
-
-static size_t search_behind(struct page_region *region, size_t from, size_t n)
+static size_t search_run(struct page_region *region, size_t n)
 {
 	struct page_search search = {
 		.region = region,
@@ -159,36 +182,40 @@ static size_t search_behind(struct page_region *region, size_t from, size_t n)
 		.starts = ~(bitword_t)0,
 		.plain = true,
 	};
-	size_t found = search_near(&search, from);
+	size_t from = page_search_hint(region, n);
+	size_t found;
 
+	if (region->end_bit - from < n)
+		return PAGE_BIT_NONE;
+	found = search_near(&search, from);
 	if (found != PAGE_BIT_NONE)
 		return found;
 	page_region_settle(region);
 	return search_tree(&search);
 }
 
-size_t page_search_first(struct page_region *region, size_t n)
-{
-	size_t from = hint_for(region, n);
-
-	if (from > region->end_bit || region->end_bit - from < n)
-		return PAGE_BIT_NONE;
-	if (n <= NEAR_PAGES && page_region_all_free(region, from, n))
-		return from;
-	return search_behind(region, from, n);
-}
-
 size_t page_search_take(struct page_region *region, size_t n)
 {
-	size_t bit = page_search_first(region, n);
+	size_t bit;
 
-	if (bit != PAGE_BIT_NONE)
-		page_region_take(region, bit, n);
-	if (n == 1)
+	if (n == 1) {
+		bit = region->free_pages ? page_search_one(region) : PAGE_BIT_NONE;
+		if (bit != PAGE_BIT_NONE) {
+			region->first_free = bit;
+			page_region_take(region, bit, 1);
+		}
 		return bit;
-	region->run_pages = n;
-	region->run_taken = bit;
-	region->run_from = bit == PAGE_BIT_NONE ? region->end_bit : bit + n;
+	}
+	bit = search_run(region, n);
+	if (bit == PAGE_BIT_NONE) {
+		/* no such run anywhere: the next request for it need not look */
+		region->run_pages = n;
+		region->run_taken = bit;
+		region->run_from = region->end_bit;
+		return bit;
+	}
+	page_region_take(region, bit, n);
+	page_search_found(region, bit, n);
 	return bit;
 }
 
@@ -214,7 +241,7 @@ static bitword_t word_places(size_t n, size_t align, size_t boundary)
 bool page_search_begin(struct page_search *search, struct page_region *region, size_t n,
 		       const struct page_fit *fit)
 {
-	size_t start = region->origin + hint_for(region, n);
+	size_t start = region->origin + page_search_hint(region, n);
 	size_t end = region->origin + region->end_bit;
 	size_t align = fit->align_pages ? fit->align_pages : 1;
 	size_t boundary = fit->boundary_pages;
@@ -237,18 +264,20 @@ bool page_search_begin(struct page_search *search, struct page_region *region, s
 		.starts = word_places(n, align, boundary),
 		.plain = align == 1 && !boundary,
 	};
-	return true;
+	search->from = place_at(search, search->from);
+	return fits(search->from, search->end, n);
 }
 
 /* The highest node that begins at bit, the start of a chunk. */
-static unsigned level_at(const struct page_region *region, size_t bit)
+static unsigned level_at(const struct page_tree *tree, size_t bit)
 {
-	unsigned level = 0;
+	unsigned top = tree->levels - 1;
+	unsigned level;
 
-	while (level + 1 < region->levels &&
-	       is_aligned(bit, (size_t)1 << page_level_shift(level + 1)))
-		level++;
-	return level;
+	if (bit == 0)
+		return top;
+	level = (bitword_ctz(bit) - PAGE_CHUNK_SHIFT) / SUMMARY_FAN_SHIFT;
+	return level < top ? level : top;
 }
 
 /* Can a run begin and end inside a node, so that it must be entered? */
@@ -270,12 +299,12 @@ static bool must_enter(const struct page_search *search, const struct page_summa
  */
 static size_t search_node(struct page_search *search, size_t *bit, unsigned *looked)
 {
-	const struct page_region *region = search->region;
-	unsigned level = level_at(region, *bit);
+	const struct page_tree *tree = &search->region->tree;
+	unsigned level = level_at(tree, *bit);
 
 	for (;; level--) {
 		const struct page_summary *sum =
-			&region->tree[level][*bit >> page_level_shift(level)];
+			&tree->level[level][*bit >> page_level_shift(level)];
 		size_t start = *bit;
 		size_t span = (size_t)1 << page_level_shift(level);
 
@@ -302,7 +331,6 @@ enum page_search_result page_search_step(struct page_search *search)
 	size_t found;
 	size_t bit;
 
-	search->from = place_at(search, search->from);
 	if (!fits(search->from, search->end, search->n))
 		return PAGE_SEARCH_NONE;
 	search->open = search->from;

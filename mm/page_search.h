@@ -8,10 +8,26 @@
 #include "mm/page_region.h"
 #include "mm/pagealloc.h"
 
-/* Lowest free run of n >= 1 frames, or PAGE_BIT_NONE. */
-size_t page_search_first(struct page_region *region, size_t n);
+/* Where a search for n frames may begin: no run of n begins below. At most end_bit. */
+static inline size_t page_search_hint(const struct page_region *region, size_t n)
+{
+	size_t from = region->first_free;
 
-/* Take it, too, and move the hints. */
+	return n >= region->run_pages && region->run_from > from ? region->run_from : from;
+}
+
+/* The lowest run of n was found and taken, at bit. */
+static inline void page_search_found(struct page_region *region, size_t bit, size_t n)
+{
+	region->run_pages = n;
+	region->run_taken = bit;
+	region->run_from = bit + n;
+}
+
+/* Lowest free frame; free_pages > 0. */
+size_t page_search_one(const struct page_region *region);
+
+/* Find the lowest free run of n >= 1 frames and take it; PAGE_BIT_NONE if there is none. */
 size_t page_search_take(struct page_region *region, size_t n);
 
 /* A search under constraints, in steps of bounded work, between which the lock may be released. */
@@ -21,7 +37,7 @@ struct page_search {
 	size_t align;     /* power of two, in frames */
 	size_t boundary;  /* power of two, 0: none */
 	size_t end;       /* the run ends at or below this bit */
-	size_t from;      /* no run that fits begins below this bit */
+	size_t from;      /* a place; no run that fits begins below it */
 	size_t open;      /* lowest place in the free frames that end where the search stands */
 	bitword_t starts; /* places within any word, as far as they repeat in each */
 	bool plain;       /* every bit is a place */

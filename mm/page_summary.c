@@ -2,79 +2,103 @@
 /* page_summary.c (level 3) - summaries from bits, and from summaries. */
 #include "mm/page_summary.h"
 
-/* The longest run of ones in word, if it is longer than best; best otherwise. */
-static uint32_t longer_run(bitword_t word, uint32_t best)
+static inline bool set(struct page_summary *node, uint32_t start, uint32_t max, uint32_t end)
 {
-	if (best >= BITWORD_BITS)
-		return best;
-	for (word = bitword_runs(word, best + 1); word; word &= word >> 1)
-		best++;
-	return best;
+	if (node->max == max && node->start == start && node->end == end)
+		return false;
+	node->start = start;
+	node->max = max;
+	node->end = end;
+	return true;
 }
 
-struct page_summary page_summary_chunk(const bitword_t *words)
+/* The longest run of zeros in one of the words, if it is longer than max; max otherwise. */
+static uint32_t longer_run(const bitword_t *words, uint32_t max)
 {
-	struct page_summary sum = {0, 0, 0};
-	bitword_t any = 0;
-	uint32_t run = 0;
+	/* a run that touches no edge of its word leaves two bits */
+	for (size_t i = 0; i < PAGE_CHUNK_WORDS && max < BITWORD_BITS - 2; i++) {
+		bitword_t runs = ~words[i];
 
-	/* runs that touch a word's edge first: often they are so long that no word needs a closer
-	 * look */
-	for (size_t i = 0; i < PAGE_CHUNK_WORDS; i++) {
-		bitword_t word = words[i];
+		if (!runs)
+			continue;
+		for (runs = bitword_runs(runs, max + 1); runs; runs &= runs >> 1)
+			max++;
+	}
+	return max;
+}
+
+bool page_summary_chunk(struct page_summary *node, const bitword_t *words)
+{
+	const bitword_t *end = words + PAGE_CHUNK_WORDS;
+	uint32_t full = PAGE_CHUNK_PAGES;
+	uint32_t start, max;
+	uint32_t run = 0; /* zeros just before the word */
+	bool mixed = false;
+
+	for (; *words == 0; words++) {
+		run += BITWORD_BITS;
+		if (run == full)
+			return set(node, full, full, full);
+	}
+	start = max = run + bitword_ctz(*words);
+	/* runs that touch a word's edge first: often no other can be as long */
+	for (const bitword_t *at = words; at < end; at++) {
+		bitword_t word = *at;
 
 		if (word == 0) {
 			run += BITWORD_BITS;
 			continue;
 		}
-		run += bitword_ctz(word);
-		if (!any)
-			sum.start = run;
-		if (run > sum.max)
-			sum.max = run;
-		run = bitword_clz(word);
-		any |= word;
-	}
-	if (!any)
-		return (struct page_summary){PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES};
-	if (run > sum.max)
-		sum.max = run;
-	sum.end = run;
-	/* a run that touches no edge leaves two bits of its word */
-	for (size_t i = 0; i < PAGE_CHUNK_WORDS && sum.max < BITWORD_BITS - 2; i++) {
-		if (~words[i])
-			sum.max = longer_run(~words[i], sum.max);
-	}
-	return sum;
-}
-
-struct page_summary page_summary_merge(const struct page_summary *children, uint32_t span_pages)
-{
-	uint32_t max = 0;
-	uint32_t run = 0; /* free frames just before the child */
-	size_t full = 0;  /* children before the first that is not all free */
-
-	while (full < SUMMARY_FAN && children[full].start == span_pages)
-		full++;
-	run = (uint32_t)full * span_pages;
-	if (full == SUMMARY_FAN)
-		return (struct page_summary){run, run, run};
-
-	uint32_t start = run + children[full].start;
-
-	for (size_t i = full; i < SUMMARY_FAN; i++) {
-		const struct page_summary *child = &children[i];
-
-		if (child->start == span_pages) {
-			run += span_pages;
-			continue;
+		if (word != ~(bitword_t)0) {
+			mixed = true;
+			run += bitword_ctz(word);
 		}
-		run += child->start;
 		if (run > max)
 			max = run;
-		if (child->max > max)
-			max = child->max;
-		run = child->end;
+		run = bitword_clz(word);
 	}
-	return (struct page_summary){start, run > max ? run : max, run};
+	if (run > max)
+		max = run;
+	if (mixed)
+		max = longer_run(end - PAGE_CHUNK_WORDS, max);
+	return set(node, start, max, run);
+}
+
+bool page_summary_merge(struct page_summary *node, const struct page_summary *children,
+			uint32_t span_pages)
+{
+	const struct page_summary *end = children + SUMMARY_FAN;
+	uint32_t start, max;
+	uint32_t run = 0; /* free frames just before the child */
+
+	for (; children->max == span_pages; children++) {
+		run += span_pages;
+		if (children + 1 == end)
+			return set(node, run, run, run);
+	}
+	start = max = run + children->start;
+	do {
+		/* whatever is open ends here */
+		run += children->start;
+		if (run > max)
+			max = run;
+		if (children->max > max)
+			max = children->max;
+		run = children->end;
+		/* those that are the same all over go by quickly */
+		while (++children < end) {
+			if (children->max == 0) {
+				if (run > max)
+					max = run;
+				run = 0;
+			} else if (children->max == span_pages) {
+				run += span_pages;
+			} else {
+				break;
+			}
+		}
+	} while (children < end);
+	if (run > max)
+		max = run;
+	return set(node, start, max, run);
 }

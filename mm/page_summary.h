@@ -26,11 +26,6 @@ struct page_summary {
 	uint32_t end;
 };
 
-static inline bool page_summary_same(const struct page_summary *a, const struct page_summary *b)
-{
-	return a->start == b->start && a->max == b->max && a->end == b->end;
-}
-
 /*
  * Ones of the result: where n consecutive ones of word begin. Runs that leave the word do not
  * count. 1 <= n <= BITWORD_BITS.
@@ -47,10 +42,13 @@ static inline bitword_t bitword_runs(bitword_t word, size_t n)
 	return word;
 }
 
-/* Of the PAGE_CHUNK_WORDS words of a chunk; a one is an allocated frame. */
-struct page_summary page_summary_chunk(const bitword_t *words);
-
-/* Of SUMMARY_FAN neighbours of span_pages each. */
-struct page_summary page_summary_merge(const struct page_summary *children, uint32_t span_pages);
+/*
+ * Set *node to the summary of the PAGE_CHUNK_WORDS words of a chunk, in which a one is an
+ * allocated frame; or of SUMMARY_FAN neighbours of span_pages each. Returns whether it was
+ * another.
+ */
+bool page_summary_chunk(struct page_summary *node, const bitword_t *words);
+bool page_summary_merge(struct page_summary *node, const struct page_summary *children,
+			uint32_t span_pages);
 
 #endif

@@ -10,6 +10,9 @@
 #include "mm/page_search.h"
 #include "mm/pagealloc_node.h"
 
+/* Runs up to this length are tried where the hint points before anything is searched. */
+#define NEAR_PAGES (2 * PAGE_CHUNK_PAGES)
+
 void pagealloc_init(struct pagealloc *pa, unsigned node)
 {
 	mm_lock_init(&pa->lock, RANK_PAGEALLOC);
@@ -33,16 +36,16 @@ static bool region_link_locked(struct pagealloc *pa, struct page_region *region)
 {
 	_Atomic(struct page_region *) *link = &pa->regions;
 	struct page_region *after;
-	size_t start = region->origin + region->first_bit;
-	size_t end = region->origin + region->end_bit;
+	size_t start = region->base;
+	size_t end = region->base + region->pages;
 
 	mm_lock_assert_held(&pa->lock);
 	/* relaxed: links change under the lock only */
 	for (; (after = atomic_load_explicit(link, memory_order_relaxed)); link = &after->next) {
-		if (start < after->origin + after->end_bit)
+		if (start < after->base + after->pages)
 			break;
 	}
-	if (after && end > after->origin + after->first_bit)
+	if (after && end > after->base)
 		return false;
 	atomic_store_explicit(&region->next, after, memory_order_relaxed);
 	/* release: pairs with the acquire in pagealloc_regions(); the region is laid out */
@@ -106,8 +109,10 @@ size_t pagealloc_largest(struct pagealloc *pa)
 
 	for (struct page_region *region = pagealloc_regions(pa); region;
 	     region = pagealloc_next(region)) {
-		size_t pages = page_region_largest(region);
+		size_t pages;
 
+		page_region_settle(region);
+		pages = page_tree_largest(&region->tree);
 		if (pages > largest)
 			largest = pages;
 	}
@@ -120,14 +125,15 @@ size_t pagealloc_largest(struct pagealloc *pa)
 /* Does fit leave every run of the region to choose from? */
 static bool fit_is_plain(const struct page_fit *fit, const struct page_region *region)
 {
-	return fit->align_pages <= 1 && fit->boundary_pages == 0 &&
-	       fit->min.v <= region->origin + region->first_bit &&
-	       (fit->end.v == 0 || fit->end.v >= region->origin + region->end_bit);
+	return fit->align_pages <= 1 && fit->boundary_pages == 0 && fit->min.v <= region->base &&
+	       (fit->end.v == 0 || fit->end.v >= region->base + region->pages);
 }
 
-/* May open the lock for a moment. */
-static size_t take_fit_locked(struct pagealloc *pa, struct page_region *region, size_t n,
-			      const struct page_fit *fit, unsigned long *irq)
+/* May open the lock for a moment. Out of line, so that the plain way saves no registers for it. */
+static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
+							struct page_region *region, size_t n,
+							const struct page_fit *fit,
+							unsigned long *irq)
 {
 	struct page_search search;
 	enum page_search_result result;
@@ -135,6 +141,8 @@ static size_t take_fit_locked(struct pagealloc *pa, struct page_region *region, 
 	mm_lock_assert_held(&pa->lock);
 	if (!page_search_begin(&search, region, n, fit))
 		return PAGE_BIT_NONE;
+	if (n <= NEAR_PAGES && page_region_take(region, search.from, n))
+		return search.from;
 	while ((result = page_search_step(&search)) == PAGE_SEARCH_MORE) {
 		mm_lock_release(&pa->lock, *irq);
 		*irq = mm_lock_acquire(&pa->lock);
@@ -145,54 +153,61 @@ static size_t take_fit_locked(struct pagealloc *pa, struct page_region *region, 
 	return search.from;
 }
 
+/* At the hint, if the run is free there. */
+static inline size_t take_plain(struct page_region *region, size_t n)
+{
+	size_t bit = page_search_hint(region, n);
+
+	if (region->end_bit - bit < n)
+		return PAGE_BIT_NONE;
+	if (n > NEAR_PAGES || !page_region_take(region, bit, n))
+		return page_search_take(region, n);
+	if (n > 1)
+		page_search_found(region, bit, n);
+	return bit;
+}
+
 pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit)
 {
-	pfn_t pfn = SLATE_PFN_NONE;
+	struct page_region *region;
+	size_t bit = PAGE_BIT_NONE;
 	unsigned long irq;
 
 	if (n == 0)
-		return pfn;
+		return SLATE_PFN_NONE;
 	irq = mm_lock_acquire(&pa->lock);
-	for (struct page_region *region = pagealloc_regions(pa); region;
-	     region = pagealloc_next(region)) {
-		size_t bit;
-
+	for (region = pagealloc_regions(pa); region; region = pagealloc_next(region)) {
 		if (region->free_pages < n)
 			continue;
 		if (!fit || fit_is_plain(fit, region))
-			bit = page_search_take(region, n);
+			bit = take_plain(region, n);
 		else
 			bit = take_fit_locked(pa, region, n, fit, &irq);
 		if (bit != PAGE_BIT_NONE) {
 			count_sub(&pa->free_pages, n);
-			pfn = page_region_pfn(region, bit);
 			break;
 		}
 	}
 	mm_lock_release(&pa->lock, irq);
-	return pfn;
+	return region ? page_region_pfn(region, bit) : SLATE_PFN_NONE;
 }
 
 bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n)
 {
 	struct page_region *region = pagealloc_region_of(pa, pfn);
 	unsigned long irq;
-	size_t bit;
-	bool free;
+	bool taken;
 
 	if (n == 0 || !region)
 		return false;
-	bit = page_region_bit(region, pfn);
-	if (region->end_bit - bit < n)
+	if (!page_region_holds(region, pfn, n))
 		return false;
 	irq = mm_lock_acquire(&pa->lock);
-	free = page_region_all_free(region, bit, n);
-	if (free) {
-		page_region_take(region, bit, n);
+	taken = page_region_take(region, pfn.v - region->origin, n);
+	if (taken)
 		count_sub(&pa->free_pages, n);
-	}
 	mm_lock_release(&pa->lock, irq);
-	return free;
+	return taken;
 }
 
 /* ---- Freeing ---- */
@@ -223,7 +238,7 @@ static void give_all_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
 {
 	mm_lock_assert_held(&pa->lock);
 	while (n > 0) {
-		struct page_region *region = pagealloc_region_of(pa, pfn);
+		struct page_region *region = pagealloc_recent_locked(pa, pfn);
 		size_t bit = page_region_bit(region, pfn);
 		size_t here = region->end_bit - bit < n ? region->end_bit - bit : n;
 
@@ -234,27 +249,34 @@ static void give_all_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
 	}
 }
 
+/*
+ * The index of the first frame that is not an allocated one; n, and all are freed, if there is
+ * none. Out of line: see above.
+ */
+static __attribute__((noinline)) size_t free_anywhere_locked(struct pagealloc *pa, pfn_t pfn,
+							     size_t n)
+{
+	size_t taken = count_taken_locked(pa, pfn, n);
+
+	if (taken == n)
+		give_all_locked(pa, pfn, n);
+	return taken;
+}
+
 size_t pagealloc_free(struct pagealloc *pa, pfn_t pfn, size_t n)
 {
 	unsigned long irq;
 	struct page_region *region;
-	size_t bit;
 
 	if (n == 0)
 		return 0;
 	irq = mm_lock_acquire(&pa->lock);
-	region = pagealloc_recent_locked(pa, pfn);
-	bit = region ? page_region_bit(region, pfn) : 0;
-	if (region && region->end_bit - bit >= n && page_region_all_taken(region, bit, n)) {
-		page_region_give(region, bit, n);
+	region = pa->recent;
+	if (region && page_region_holds(region, pfn, n) &&
+	    page_region_give(region, pfn.v - region->origin, n))
 		count_add(&pa->free_pages, n);
-	} else {
-		size_t taken = count_taken_locked(pa, pfn, n);
-
-		if (taken == n)
-			give_all_locked(pa, pfn, n);
-		n = taken;
-	}
+	else
+		n = free_anywhere_locked(pa, pfn, n);
 	mm_lock_release(&pa->lock, irq);
 	return n;
 }

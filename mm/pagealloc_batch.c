@@ -19,21 +19,42 @@
 
 /* ---- Out ---- */
 
+/* The n frames from this one on. Returns the ones of a word above its bits [bit, bit + n). */
+static bitword_t take_run(pfn_t *out, size_t n, size_t frame, size_t bit)
+{
+	pfn_t *end = out + n;
+
+	bit += n;
+	while (out < end)
+		*out++ = (pfn_t){frame++};
+	return bit & BITWORD_MASK ? ~(bitword_t)0 << (bit & BITWORD_MASK) : 0;
+}
+
 /* From the word that holds bit, the region's first free one; at most n. Returns how many. */
 static size_t take_word(struct page_region *region, size_t bit, pfn_t *out, size_t n)
 {
-	size_t base = bit & ~BITWORD_MASK;
-	bitword_t free = ~region->bitmap[base >> BITWORD_SHIFT];
-	bitword_t left = free;
-	size_t got = 0;
+	bitword_t *word = region->bitmap + (bit >> BITWORD_SHIFT);
+	size_t frame = region->origin + (bit & ~BITWORD_MASK);
+	size_t most = BITWORD_BITS - (bit & BITWORD_MASK);
+	bitword_t left = ~*word;
+	pfn_t *at = out;
 
-	while (left && got < n) {
-		out[got++] = page_region_pfn(region, base + bitword_ctz(left));
-		left &= left - 1;
+	if (most > n)
+		most = n;
+	if (left + ((bitword_t)1 << (bit & BITWORD_MASK)) == 0) {
+		/* all free from bit on: memory that was never used, mostly */
+		left = take_run(out, most, region->origin + bit, bit);
+		at += most;
+	} else {
+		do {
+			*at++ = (pfn_t){frame + bitword_ctz(left)};
+			left &= left - 1;
+		} while (left && at < out + most);
 	}
-	page_region_take_word(region, base, free ^ left, got);
-	region->first_free = out[got - 1].v - region->origin + 1;
-	return got;
+	*word = ~left;
+	region->first_free = at[-1].v - region->origin + 1;
+	page_region_taken(region, bit, (size_t)(at - out));
+	return (size_t)(at - out);
 }
 
 static size_t take_region(struct page_region *region, pfn_t *out, size_t n, unsigned *chunks)
@@ -42,7 +63,7 @@ static size_t take_region(struct page_region *region, pfn_t *out, size_t n, unsi
 	size_t got = 0;
 
 	while (got < n && region->free_pages) {
-		size_t bit = page_search_first(region, 1);
+		size_t bit = page_search_one(region);
 
 		if (bit >> PAGE_CHUNK_SHIFT != chunk) {
 			if (*chunks == 0)
@@ -87,46 +108,54 @@ static void note_bad(struct giving *giving, pfn_t pfn)
 }
 
 /*
- * The frames from giving->at on that lie in one word of the region and differ, as a mask; *base is
- * the word's first bit. A frame that comes twice is left for the next mask, and found free then.
+ * The frames from giving->at on that lie in one word of the region and differ, as a mask. A frame
+ * that comes twice is left for the next mask, and found free then.
  */
-static bitword_t gather_word(struct giving *giving, const struct page_region *region, size_t *base)
+static bitword_t gather_word(struct giving *giving, const struct page_region *region)
 {
-	size_t first = page_region_bit(region, giving->pfns[giving->at]) & ~BITWORD_MASK;
-	size_t low = first < region->first_bit ? region->first_bit : first;
-	size_t high =
-		first + BITWORD_BITS < region->end_bit ? first + BITWORD_BITS : region->end_bit;
+	const pfn_t *pfns = giving->pfns;
+	size_t at = giving->at;
+	size_t frame = pfns[at].v;
+	size_t low = frame & ~BITWORD_MASK;
+	size_t high = low + BITWORD_BITS;
 	bitword_t mask = 0;
 
-	*base = first;
-	for (; giving->at < giving->n; giving->at++) {
-		size_t bit = giving->pfns[giving->at].v - region->origin;
-
-		if (bit - low >= high - low)
-			break;
-		bitword_t one = (bitword_t)1 << (bit & BITWORD_MASK);
+	if (low < region->base)
+		low = region->base;
+	if (high - region->base > region->pages)
+		high = region->base + region->pages;
+	do {
+		bitword_t one = (bitword_t)1 << (frame & BITWORD_MASK);
 
 		if (mask & one)
 			break;
 		mask |= one;
-	}
+		if (++at == giving->n)
+			break;
+		frame = pfns[at].v;
+	} while (frame - low < high - low);
+	giving->at = at;
 	return mask;
 }
 
-static void give_word(struct giving *giving, struct page_region *region, size_t base,
-		      bitword_t mask)
+/* n bits of the word that begins at bit. */
+static void give_word(struct giving *giving, struct page_region *region, size_t bit, bitword_t mask,
+		      size_t n)
 {
-	bitword_t wrong = mask & ~region->bitmap[base >> BITWORD_SHIFT];
-	size_t n;
+	bitword_t *word = region->bitmap + (bit >> BITWORD_SHIFT);
+	bitword_t wrong = mask & ~*word;
 
 	if (wrong) {
-		note_bad(giving, page_region_pfn(region, base + bitword_ctz(wrong)));
+		note_bad(giving, page_region_pfn(region, bit + bitword_ctz(wrong)));
 		mask ^= wrong;
+		n = bitword_popcount(mask);
+		if (n == 0)
+			return;
 	}
-	if (!mask)
-		return;
-	n = bitword_popcount(mask);
-	page_region_give_word(region, base, mask, n);
+	*word &= ~mask;
+	/* the lowest of them lowers the hints most */
+	page_region_hints_given(region, bit + bitword_ctz(mask), 1);
+	page_region_given(region, bit, n);
 	giving->freed += n;
 }
 
@@ -139,9 +168,9 @@ static void give_some_locked(struct pagealloc *pa, struct giving *giving)
 
 	mm_lock_assert_held(&pa->lock);
 	while (giving->at < giving->n && work < GIVE_WORK) {
-		pfn_t pfn = giving->pfns[giving->at];
+		size_t at = giving->at;
+		pfn_t pfn = giving->pfns[at];
 		struct page_region *region = pagealloc_recent_locked(pa, pfn);
-		size_t base;
 
 		work++;
 		if (!region) {
@@ -149,12 +178,13 @@ static void give_some_locked(struct pagealloc *pa, struct giving *giving)
 			giving->at++;
 			continue;
 		}
-		bitword_t mask = gather_word(giving, region, &base);
+		size_t bit = (pfn.v - region->origin) & ~BITWORD_MASK;
+		bitword_t mask = gather_word(giving, region);
 
-		give_word(giving, region, base, mask);
-		if (base >> PAGE_CHUNK_SHIFT != chunk)
+		give_word(giving, region, bit, mask, giving->at - at);
+		if (bit >> PAGE_CHUNK_SHIFT != chunk)
 			work += GIVE_CHUNK_WORDS;
-		chunk = base >> PAGE_CHUNK_SHIFT;
+		chunk = bit >> PAGE_CHUNK_SHIFT;
 	}
 	count_add(&pa->free_pages, giving->freed - freed);
 }

@@ -18,7 +18,7 @@ void pagealloc_for_each_region(struct pagealloc *pa, void (*fn)(pfn_t pfn, size_
 
 	for (struct page_region *region = pagealloc_regions(pa); region;
 	     region = pagealloc_next(region))
-		fn(page_region_pfn(region, region->first_bit), page_region_pages(region), arg);
+		fn((pfn_t){region->base}, region->pages, arg);
 	mm_lock_release(&pa->lock, irq);
 }
 
@@ -46,15 +46,15 @@ void pagealloc_for_each_free(struct pagealloc *pa, void (*fn)(pfn_t pfn, size_t 
 
 static const char *check_bounds(const struct page_region *region, pfn_t *where)
 {
-	size_t bits = region->nodes[0] << PAGE_CHUNK_SHIFT;
+	size_t bits = region->tree.nodes[0] << PAGE_CHUNK_SHIFT;
 
-	*where = page_region_pfn(region, region->first_bit);
+	*where = (pfn_t){region->base};
 	if (region->first_bit > PAGE_CHUNK_MASK || region->end_bit <= region->first_bit)
 		return "page region: bounds";
 	if (region->end_bit > bits || bits - region->end_bit > PAGE_CHUNK_MASK)
 		return "page region: number of chunks";
-	if (region->pending > region->pending_end || region->pending_end > region->nodes[0])
-		return "page region: pending chunks";
+	if (region->first_free > region->end_bit || region->run_from > region->end_bit)
+		return "page region: hint outside";
 	if (!bitmap_all_set(region->bitmap, 0, region->first_bit) ||
 	    !bitmap_all_set(region->bitmap, region->end_bit, bits))
 		return "page region: a bit outside its bounds is free";
@@ -65,31 +65,33 @@ static const char *check_bounds(const struct page_region *region, pfn_t *where)
 
 static const char *check_leaves(const struct page_region *region, pfn_t *where)
 {
-	for (size_t chunk = 0; chunk < region->nodes[0]; chunk++) {
-		struct page_summary sum =
-			page_summary_chunk(region->bitmap + chunk * PAGE_CHUNK_WORDS);
+	const struct page_tree *tree = &region->tree;
 
-		if (page_summary_same(&sum, &region->tree[0][chunk]))
-			continue;
+	for (size_t chunk = 0; chunk < tree->nodes[0]; chunk++) {
+		struct page_summary sum = tree->level[0][chunk];
+		bool some = page_tree_next_some(tree, chunk) == chunk;
+
 		*where = page_region_pfn(region, chunk << PAGE_CHUNK_SHIFT);
-		return "page region: summary of a chunk differs from its bitmap";
+		if (page_summary_chunk(&sum, region->bitmap + chunk * PAGE_CHUNK_WORDS))
+			return "page region: summary of a chunk differs from its bitmap";
+		if (some != (sum.max > 0))
+			return "page region: list of chunks with free frames is wrong";
 	}
 	return NULL;
 }
 
 static const char *check_level(const struct page_region *region, unsigned level, pfn_t *where)
 {
-	const struct page_summary *below = region->tree[level - 1];
+	const struct page_tree *tree = &region->tree;
+	const struct page_summary *below = tree->level[level - 1];
 	uint32_t span = (uint32_t)1 << page_level_shift(level - 1);
 
-	for (size_t node = 0; node < region->nodes[level]; node++) {
-		struct page_summary sum =
-			page_summary_merge(&below[node << SUMMARY_FAN_SHIFT], span);
+	for (size_t node = 0; node < tree->nodes[level]; node++) {
+		struct page_summary sum = tree->level[level][node];
 
-		if (page_summary_same(&sum, &region->tree[level][node]))
-			continue;
 		*where = page_region_pfn(region, node << page_level_shift(level));
-		return "page region: summary differs from those below it";
+		if (page_summary_merge(&sum, &below[node << SUMMARY_FAN_SHIFT], span))
+			return "page region: summary differs from those below it";
 	}
 	return NULL;
 }
@@ -122,7 +124,7 @@ const char *page_region_check(struct page_region *region, pfn_t *where)
 		return wrong;
 	page_region_settle(region);
 	wrong = check_leaves(region, where);
-	for (unsigned level = 1; !wrong && level < region->levels; level++)
+	for (unsigned level = 1; !wrong && level < region->tree.levels; level++)
 		wrong = check_level(region, level, where);
 	return wrong ? wrong : check_hints(region, where);
 }
@@ -138,12 +140,12 @@ static const char *check_node_locked(struct pagealloc *pa, pfn_t *where)
 
 		if (wrong)
 			return wrong;
-		*where = page_region_pfn(region, region->first_bit);
+		*where = (pfn_t){region->base};
 		if (where->v < end)
 			return "page allocator: regions overlap or are out of order";
-		end = region->origin + region->end_bit;
+		end = region->base + region->pages;
 		count++;
-		total += page_region_pages(region);
+		total += region->pages;
 		free += region->free_pages;
 	}
 	*where = SLATE_PFN_NONE;
