@@ -38,7 +38,7 @@ static void count_test(struct tap *tap, const struct pure_test *test, bool balan
 
 bool selftest_run(const char *filter)
 {
-	struct tap tap = {.filter = filter};
+	struct tap tap = {.filter = filter, .clean_up = selftest_memory_clean_up};
 
 	each_chosen(&tap, pure_tables, false, count_test);
 	each_chosen(&tap, kernel_tables, true, count_test);

@@ -22,6 +22,9 @@ extern const struct pure_test selftest_cpu[];
 extern const struct pure_test selftest_misuse[];
 extern const struct pure_test selftest_memory[];
 
+/* Give back what a failed test of selftest_memory held. */
+void selftest_memory_clean_up(void);
+
 /* ---- Shared by the tests ---- */
 
 /* Fill with, and check for, bytes that depend on seed and position. The check returns the first

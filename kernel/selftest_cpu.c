@@ -168,9 +168,9 @@ static void count_call(void *arg)
 static void call_others(void *arg)
 {
 	unsigned self = arch_cpu();
+	size_t turns = *(const size_t *)arg;
 
-	(void)arg;
-	for (size_t i = 0; i < 20; i++) {
+	for (size_t i = 0; i < turns; i++) {
 		for (unsigned cpu = smp_next(self); cpu != self; cpu = smp_next(cpu)) {
 			if (!port_run_on_cpu(cpu, count_call, NULL))
 				atomic_fetch_add(&wrong, 1);
@@ -182,20 +182,28 @@ static void call_others(void *arg)
 static void test_call_crosswise(void)
 {
 	size_t n = smp_count();
+	size_t turns = 1 + 40 / n;
 
 	atomic_store(&wrong, 0);
 	atomic_store(&calls_taken, 0);
-	smp_run_all(call_others, NULL);
+	smp_run_all(call_others, &turns);
 	CHECK(atomic_load(&wrong) == 0);
-	CHECK(atomic_load(&calls_taken) == 20 * n * (n - 1));
+	CHECK(atomic_load(&calls_taken) == turns * n * (n - 1));
 }
+
+/* What each CPU makes for its neighbour. */
+struct share {
+	size_t size_bytes;
+	size_t count;
+};
 
 static void fill_own(void *arg)
 {
 	unsigned cpu = arch_cpu();
-	size_t size_bytes = *(const size_t *)arg;
+	const struct share *share = arg;
+	size_t size_bytes = share->size_bytes;
 
-	for (size_t i = 0; i < PER_CPU; i++) {
+	for (size_t i = 0; i < share->count; i++) {
 		objects[cpu][i] = slate_alloc(size_bytes);
 		if (!objects[cpu][i])
 			atomic_fetch_add(&wrong, 1);
@@ -208,9 +216,10 @@ static void fill_own(void *arg)
 static void free_next(void *arg)
 {
 	unsigned cpu = smp_next(arch_cpu());
-	size_t size_bytes = *(const size_t *)arg;
+	const struct share *share = arg;
+	size_t size_bytes = share->size_bytes;
 
-	for (size_t i = 0; i < PER_CPU; i++) {
+	for (size_t i = 0; i < share->count; i++) {
 		void *object = objects[cpu][i];
 
 		if (!object)
@@ -222,26 +231,28 @@ static void free_next(void *arg)
 	}
 }
 
-static void cross_free(size_t size_bytes)
+static void cross_free(size_t size_bytes, size_t count)
 {
-	for (size_t round = 0; round < 5; round++) {
+	struct share share = {size_bytes, count};
+
+	for (size_t round = 0; round < 3; round++) {
 		atomic_store(&wrong, 0);
-		smp_run_all(fill_own, &size_bytes);
-		smp_run_all(free_next, &size_bytes);
+		smp_run_all(fill_own, &share);
+		smp_run_all(free_next, &share);
 		CHECK(atomic_load(&wrong) == 0);
 	}
 }
 
 static void test_cross_free(void)
 {
-	cross_free(32);
-	cross_free(256);
-	cross_free(3000);
+	cross_free(32, PER_CPU);
+	cross_free(256, PER_CPU);
+	cross_free(3000, PER_CPU);
 }
 
 static void test_cross_free_large(void)
 {
-	cross_free(40000);
+	cross_free(40000, 20);
 }
 
 /* Runs of 1 to 16 frames, each stamped with its owner and length. */
@@ -251,7 +262,7 @@ static void frames_own(void *arg)
 	uint64_t *stamps[16];
 
 	(void)arg;
-	for (size_t round = 0; round < 100; round++) {
+	for (size_t round = 0; round < 15; round++) {
 		for (size_t i = 0; i < 16; i++) {
 			pfn_t pfn = slate_page_alloc(i / 2 + 1, &fit);
 
@@ -281,12 +292,12 @@ static void test_frames(void)
 static void test_drain(void)
 {
 	struct slate_stats stats;
-	size_t size_bytes = 512;
+	struct share share = {512, PER_CPU};
 
 	/* Leave objects in every CPU's cache; a flush from here must reach them all. */
 	atomic_store(&wrong, 0);
-	smp_run_all(fill_own, &size_bytes);
-	smp_run_all(free_next, &size_bytes);
+	smp_run_all(fill_own, &share);
+	smp_run_all(free_next, &share);
 	slate_flush();
 	slate_stats(&stats);
 	CHECK(stats.cached_objects == 0);

@@ -97,7 +97,9 @@ void tap_run(struct tap *tap, const struct pure_test *test, bool balanced)
 		ok = false;
 	}
 	tap->done++;
-	if (!ok)
+	if (!ok) {
 		tap->failed++;
+		tap->clean_up();
+	}
 	kprintf("%s %zu - %s\n", ok ? "ok" : "not ok", tap->done, test->name);
 }

@@ -12,7 +12,8 @@
 #include "test-host/pure.h"
 
 struct tap {
-	const char *filter; /* part of a name; NULL: all */
+	const char *filter;     /* part of a name; NULL: all */
+	void (*clean_up)(void); /* after a test that failed */
 	size_t planned;
 	size_t done;
 	size_t failed;
