@@ -249,11 +249,12 @@ static void play(void *arg)
 	struct player *p = players[cpu];
 
 	(void)arg;
-	while (smp_millis() < deadline_ms) {
+	/* a late CPU plays a round, too */
+	do {
 		for (size_t i = 0; i < 64; i++)
 			step(p, cpu);
 		empty_inbox(p);
-	}
+	} while (smp_millis() < deadline_ms);
 }
 
 static void clean_up(void *arg)
@@ -378,8 +379,8 @@ bool stress_run(unsigned seconds)
 	if (ok) {
 		before = take_account();
 		largest_run = before.free_pages / 8 + 1;
-		deadline_ms = smp_millis() + (uint64_t)seconds * 1000;
 		smp_tick_hook(play_tick);
+		deadline_ms = smp_millis() + (uint64_t)seconds * 1000;
 		smp_run_all(play, NULL);
 		smp_tick_hook(NULL);
 		smp_run_all(clean_up, NULL);
