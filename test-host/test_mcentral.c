@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* test_mcentral.c - the spans of one class between heap and magazines: lists, counts, and what is
+ * reported. */
+#include "test-host/unit.h"
+
+#include "mm/directmap.h"
+#include "mm/mcentral.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+
+#define CLASS_BYTES 1024u
+
+static unsigned class;
+static unsigned per_span;
+static void *objects[512];
+
+static int set_up(void **state)
+{
+	set_up_small(state);
+	class = sizeclass_of(CLASS_BYTES) << 1;
+	per_span = sizeclass_elems[class >> 1];
+	return 0;
+}
+
+#define CENTRAL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+/* Lengths of the lists, and the counts beside them. */
+static void check(size_t partial, size_t full, size_t taken)
+{
+	const struct mcentral *central = &mcentrals[class];
+
+	assert_int_equal(list_length(&central->partial), partial);
+	assert_int_equal(list_length(&central->full), full);
+	assert_int_equal(central->spans, partial + full);
+	assert_int_equal(central->objects, taken);
+	assert_int_equal(slate_validate(), 0);
+}
+
+static unsigned take(void **out, unsigned n)
+{
+	unsigned got = 0;
+
+	while (got < n) {
+		unsigned more = mcentral_take(class, out + got, n - got);
+
+		assert_int_not_equal(more, 0);
+		got += more;
+	}
+	return got;
+}
+
+static void give(void **from, unsigned n)
+{
+	mcentral_give(class, from, n, "slate_free");
+}
+
+static void the_first_take_brings_a_span(void **state)
+{
+	(void)state;
+	check(0, 0, 0);
+	assert_int_equal(mcentral_take(class, objects, 1), 1);
+	check(1, 0, 1);
+	give(objects, 1);
+	check(0, 0, 0);
+}
+
+static void one_take_does_not_cross_into_a_fresh_span(void **state)
+{
+	(void)state;
+	assert_int_equal(mcentral_take(class, objects, per_span + 1), per_span);
+	check(0, 1, per_span);
+	give(objects, per_span);
+	check(0, 0, 0);
+}
+
+static void one_take_empties_several_partial_spans(void **state)
+{
+	(void)state;
+	take(objects, 3 * per_span);
+	check(0, 3, 3 * per_span);
+	give(&objects[1], 1);
+	give(&objects[per_span], 1);
+	give(&objects[2 * per_span + 5], 1);
+	check(3, 0, 3 * per_span - 3);
+	assert_int_equal(mcentral_take(class, &objects[400], 3), 3);
+	check(0, 3, 3 * per_span);
+}
+
+static void a_full_span_becomes_partial(void **state)
+{
+	(void)state;
+	take(objects, 2 * per_span);
+	check(0, 2, 2 * per_span);
+	give(&objects[3], 1);
+	check(1, 1, 2 * per_span - 1);
+	take(&objects[3], 1);
+	check(0, 2, 2 * per_span);
+}
+
+static void the_last_object_sends_its_span_home(void **state)
+{
+	size_t before = mheaps[0].pages.free_pages;
+
+	(void)state;
+	take(objects, 2 * per_span);
+	assert_true(mheaps[0].pages.free_pages < before);
+	give(objects, per_span);
+	check(0, 1, per_span);
+	give(&objects[per_span], per_span - 1);
+	check(1, 0, 1);
+	give(&objects[2 * per_span - 1], 1);
+	check(0, 0, 0);
+}
+
+static void a_batch_of_many_spans_in_any_order(void **state)
+{
+	unsigned count = 8 * per_span;
+	void *shuffled[512];
+
+	(void)state;
+	take(objects, count);
+	for (unsigned i = 0; i < count; i++)
+		shuffled[i * 7 % count] = objects[i];
+	give(shuffled, count);
+	check(0, 0, 0);
+}
+
+static void objects_are_unique_and_of_the_class(void **state)
+{
+	(void)state;
+	take(objects, 100);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal((uintptr_t)objects[i] % CLASS_BYTES, 0);
+		assert_int_equal(arena_class(virt_to_pfn(objects[i])), class);
+		for (unsigned j = 0; j < i; j++)
+			assert_ptr_not_equal(objects[i], objects[j]);
+	}
+}
+
+static void no_memory_is_no_object(void **state)
+{
+	(void)state;
+	mm_fault_arm(1, true);
+	assert_int_equal(mcentral_take(class, objects, 5), 0);
+	mm_fault_arm(0, false);
+	check(0, 0, 0);
+}
+
+static void given_twice(void **state)
+{
+	(void)state;
+	take(objects, 2);
+	give(objects, 1);
+	expect_report(SLATE_CRIME_DOUBLE_FREE);
+	give(objects, 1);
+	assert_int_equal(reported()->address, (uintptr_t)objects[0]);
+	assert_string_equal(reported()->call, "slate_free");
+	assert_int_equal(reported()->object_bytes, CLASS_BYTES);
+	assert_int_equal(mm_leak_count(), 1);
+	check(1, 0, 1);
+}
+
+/* The rest of the batch goes home all the same. */
+static void given_twice_in_the_middle_of_a_batch(void **state)
+{
+	(void)state;
+	take(objects, 6);
+	objects[3] = objects[1];
+	expect_report(SLATE_CRIME_DOUBLE_FREE);
+	give(objects, 6);
+	reported();
+	check(1, 0, 1);
+}
+
+static void given_after_its_span_went_home(void **state)
+{
+	(void)state;
+	take(objects, 1);
+	give(objects, 1);
+	expect_report(SLATE_CRIME_DOUBLE_FREE);
+	give(objects, 1);
+	reported();
+	check(0, 0, 0);
+}
+
+static void given_inside(void **state)
+{
+	(void)state;
+	take(objects, 2);
+	objects[2] = (char *)objects[0] + 8;
+	expect_report(SLATE_CRIME_INTERIOR);
+	give(&objects[2], 1);
+	assert_int_equal(reported()->object, (uintptr_t)objects[0]);
+	check(1, 0, 2);
+}
+
+static void given_to_another_class(void **state)
+{
+	(void)state;
+	take(objects, 1);
+	expect_report(SLATE_CRIME_DOUBLE_FREE);
+	mcentral_give(class ^ 1, objects, 1, "slate_free");
+	reported();
+	check(1, 0, 1);
+	give(objects, 1);
+	check(0, 0, 0);
+}
+
+static void counts(void **state)
+{
+	size_t spans;
+	size_t taken;
+
+	(void)state;
+	take(objects, per_span + 2);
+	mcentral_counts(class, &spans, &taken);
+	assert_int_equal(spans, 2);
+	assert_int_equal(taken, per_span + 2);
+	mcentral_counts(class ^ 1, &spans, &taken);
+	assert_int_equal(spans + taken, 0);
+}
+
+/* ---- What slate_validate() must see ---- */
+
+static void expect_corrupt(const char *detail)
+{
+	expect_report(SLATE_CRIME_CORRUPT);
+	assert_true(slate_validate() > 0);
+	assert_string_equal(reported()->detail, detail);
+}
+
+static void a_wrong_span_count_is_found(void **state)
+{
+	(void)state;
+	take(objects, 1);
+	mcentrals[class].spans++;
+	expect_corrupt("a class's span count is not what its lists hold");
+	mcentrals[class].spans--;
+	mcentrals[class].objects++;
+	expect_corrupt("a class's object count is not what its spans hold");
+	mcentrals[class].objects--;
+	check(1, 0, 1);
+}
+
+static void a_span_on_the_wrong_list_is_found(void **state)
+{
+	struct list *link;
+
+	(void)state;
+	take(objects, 1);
+	link = list_pop_front(&mcentrals[class].partial);
+	list_insert_front(&mcentrals[class].full, link);
+	expect_corrupt("a span is on the wrong list");
+	list_remove(link);
+	list_insert_front(&mcentrals[class ^ 1].partial, link);
+	expect_report(SLATE_CRIME_CORRUPT);
+	assert_true(slate_validate() > 0);
+	reported();
+}
+
+static void a_wrong_class_byte_is_found(void **state)
+{
+	pfn_t pfn;
+
+	(void)state;
+	take(objects, 1);
+	pfn = virt_to_pfn(objects[0]);
+	arena_set_class(pfn, 1, class ^ 1);
+	expect_corrupt("a frame's class byte is not its span's");
+	arena_set_class(pfn, 1, class);
+	check(1, 0, 1);
+}
+
+static void a_missing_frame_is_found(void **state)
+{
+	(void)state;
+	take(objects, 1);
+	atomic_fetch_add(&mheaps[0].frame_pages, 1);
+	expect_corrupt("frames in use are not those of spans, callers and metadata");
+	atomic_fetch_sub(&mheaps[0].frame_pages, 1);
+	check(1, 0, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CENTRAL(the_first_take_brings_a_span),
+		CENTRAL(one_take_does_not_cross_into_a_fresh_span),
+		CENTRAL(one_take_empties_several_partial_spans),
+		CENTRAL(a_full_span_becomes_partial),
+		CENTRAL(the_last_object_sends_its_span_home),
+		CENTRAL(a_batch_of_many_spans_in_any_order),
+		CENTRAL(objects_are_unique_and_of_the_class),
+		CENTRAL(no_memory_is_no_object),
+		CENTRAL(given_twice),
+		CENTRAL(given_twice_in_the_middle_of_a_batch),
+		CENTRAL(given_after_its_span_went_home),
+		CENTRAL(given_inside),
+		CENTRAL(given_to_another_class),
+		CENTRAL(counts),
+		CENTRAL(a_wrong_span_count_is_found),
+		CENTRAL(a_span_on_the_wrong_list_is_found),
+		CENTRAL(a_wrong_class_byte_is_found),
+		CENTRAL(a_missing_frame_is_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
