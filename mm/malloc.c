@@ -15,6 +15,7 @@
 #include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
+#include "mm/words.h"
 
 #define OBJECT_ALIGN_MIN 8u
 
@@ -99,9 +100,16 @@ void *slate_alloc_slow(size_t size_bytes)
 	return object ? object : alloc_class_reclaim(span_class, 0);
 }
 
-void *slate_zalloc(size_t size_bytes)
+void *(slate_zalloc)(size_t size_bytes)
 {
-	return object_alloc(size_bytes, 0, SLATE_ZERO);
+	if (size_bytes > WORDS_SMALL_BYTES)
+		return object_alloc(size_bytes, 0, SLATE_ZERO);
+
+	void *object = (slate_alloc)(size_bytes);
+
+	if (object)
+		words_clear(object, size_bytes);
+	return object;
 }
 
 void *slate_alloc_flags(size_t size_bytes, unsigned flags)
@@ -241,13 +249,26 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 	free_object(object, class, "slate_free_sized");
 }
 
+void *slate_alloc_index_slow(size_t take_index)
+{
+	unsigned span_class = (unsigned)take_index - MCACHE_TAKE;
+	void *object = mcache_take_slow(span_class);
+
+	return object ? object : alloc_class_reclaim(span_class, 0);
+}
+
 #if SLATE_PROTECT != SLATE_PROTECT_RSEQ
 /* With restartable sequences arch/ARCH/rseq.S defines these. */
-void *slate_alloc(size_t size_bytes)
+void *(slate_alloc)(size_t size_bytes)
 {
 	if (size_bytes <= SIZECLASS_MAX_BYTES)
 		return alloc_class(sizeclass_of(size_bytes) << 1, 0);
 	return alloc_large(size_bytes, 0, 0);
+}
+
+void *slate_alloc_index(size_t take_index)
+{
+	return alloc_class((unsigned)take_index - MCACHE_TAKE, 0);
 }
 
 void slate_free(void *object)

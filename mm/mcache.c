@@ -20,7 +20,7 @@
 /* A magazine holds at most this many bytes of objects, a depot at most that many; but at least two.
  */
 #define MAGAZINE_OBJECT_BYTES ((size_t)256 << 10)
-#define DEPOT_OBJECT_BYTES    ((size_t)1 << 20)
+#define DEPOT_OBJECT_BYTES    ((size_t)4 << 20)
 
 /* Fewer objects than this make the exchange of magazines show in the cost of a pair. */
 #define REFILL_MIN 32u

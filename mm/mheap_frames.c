@@ -56,6 +56,13 @@ static struct mheap *heap_of(pfn_t pfn)
 	return NULL;
 }
 
+/* The heap of a frame that may be a caller's; NULL for one of an object's, of metadata, or of
+ * nobody. */
+static struct mheap *frame_heap(pfn_t pfn)
+{
+	return arena_class(pfn) == PAGECLASS_FREE ? heap_of(pfn) : NULL;
+}
+
 size_t mheap_free_pages(pfn_t pfn, size_t n)
 {
 	/* A frame of an object or of metadata is allocated in the bitmap as well: its class byte
@@ -115,14 +122,14 @@ void *mheap_give_frames(void **frames, unsigned n)
 		pfns[i] = slot_to_frame(frames[i]);
 	sort_pfns(pfns, n);
 	for (unsigned at = 0; at < n;) {
-		struct mheap *heap = heap_of(pfns[at]);
+		struct mheap *heap = frame_heap(pfns[at]);
 		unsigned run = at + 1;
 
 		if (!heap) {
 			first_bad = frame_to_slot(pfns[at++]);
 			continue;
 		}
-		while (run < n && pagealloc_contains(&heap->pages, pfns[run]))
+		while (run < n && frame_heap(pfns[run]) == heap)
 			run++;
 		pfn_t bad = SLATE_PFN_NONE;
 		size_t freed = pagealloc_free_batch(&heap->pages, pfns + at, run - at, &bad);

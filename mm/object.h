@@ -7,6 +7,10 @@
 
 #include <slate/types.h>
 
+#include "mm/arena.h"
+#include "mm/directmap.h"
+#include "mm/sizeclass.h"
+
 /* align_bytes: a power of two, or 0. flags: SLATE_*. */
 void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags);
 
@@ -15,6 +19,7 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags);
  * none.
  */
 void *slate_alloc_slow(size_t size_bytes);
+void *slate_alloc_index_slow(size_t take_index);
 void slate_free_slow(void *object);
 void slate_free_sized_slow(void *object, size_t size_bytes);
 pfn_t slate_frame_alloc_slow(void);
@@ -22,5 +27,14 @@ void slate_frame_free_slow(pfn_t pfn);
 
 /* Element size of an object; 0 and a report in the name of call when the pointer is none. */
 size_t object_size(const void *object, const char *call);
+
+/* The same, with the common case in line. */
+static inline size_t object_size_fast(const void *object, const char *call)
+{
+	unsigned class = arena_class(virt_to_pfn(object));
+
+	return class - 1u < PAGECLASS_SPAN_LAST ? sizeclass_bytes[class >> 1]
+						: object_size(object, call);
+}
 
 #endif

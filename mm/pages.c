@@ -96,7 +96,7 @@ static bool to_fit(const struct slate_page_constraints *c, size_t n, struct page
 	return true;
 }
 
-pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraints)
+pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constraints)
 {
 	struct page_fit fit;
 
@@ -114,7 +114,7 @@ pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraint
 	return pfn;
 }
 
-void slate_page_free(pfn_t pfn, size_t n)
+void(slate_page_free)(pfn_t pfn, size_t n)
 {
 	if (n == 1 && arena_class(pfn) == PAGECLASS_FREE) {
 		slate_frame_free(pfn);

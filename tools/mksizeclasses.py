@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Choose the size classes, prove what is promised about them, and write mm/sizeclass_table.[ch]
-and mm/rseq_table.c.
+"""Choose the size classes, prove what is promised about them, and write mm/sizeclass_table.[ch],
+mm/rseq_table.c and include/slate/classes.h.
 
     tools/mksizeclasses.py            write the files
     tools/mksizeclasses.py --check    fail unless the committed files are what this tool writes
@@ -256,6 +256,31 @@ def rseq_source(classes):
     return "\n".join(lines) + "#endif\n"
 
 
+def public_header(classes):
+    """What a kernel's own code needs to fold a constant size into the index of a take top."""
+    by_8, _ = tables(classes)
+    lines = [
+        "/* SPDX-License-Identifier: MIT */",
+        "/*",
+        " * classes.h - the size classes, for the inline front ends; written by tools/mksizeclasses.py; do not edit.",
+        " * The table is folded away: it is only read with constant sizes.",
+        " */",
+        "/* clang-format off */",
+        "#ifndef SLATE_CLASSES_H",
+        "#define SLATE_CLASSES_H",
+        "",
+        "#include <stdint.h>",
+        "",
+        f"#define SLATE_FOLD_MAX {SMALL_MAX} /* largest size in bytes that is folded */",
+        "",
+        "/* By (size + 7) / 8: the argument of slate_alloc_index(). */",
+        "__attribute__((unused))",
+    ]
+    table = array("uint16_t", "slate_fold_index", len(by_8), [RSEQ_TAKE + 2 * c for c in by_8])
+    table[0] = "static " + table[0]
+    return "\n".join(lines + table) + "\n#endif\n"
+
+
 def print_classes(classes):
     print("class  bytes  pages  objects  tail  worst waste %")
     for c in range(1, COUNT):
@@ -276,7 +301,8 @@ def main():
         print_classes(classes)
         return
     for name, text in (("sizeclass_table.h", header(classes)), ("sizeclass_table.c", source(classes)),
-                       ("rseq_table.c", rseq_source(classes))):
+                       ("rseq_table.c", rseq_source(classes)),
+                       ("../include/slate/classes.h", public_header(classes))):
         path = os.path.join(root, name)
         if mode == "--check":
             with open(path, encoding="utf-8") as file:

@@ -70,6 +70,27 @@ function slate_alloc
 	ret
 1:	b	slate_alloc_slow
 
+/* void *slate_alloc_index(size_t take_index): slate_alloc() with the size folded by the compiler */
+function slate_alloc_index
+	sequence alloc_index
+	load_cache x3
+	ldr	x4, [x3, x0, lsl #3]
+	ldr	x5, [x4], #-8
+	cbz	x5, 2f
+	commit alloc_index
+	str	x4, [x3, x0, lsl #3]
+	mov	x0, x5
+	ret
+2:	mov	x1, x0
+	stp	x0, x30, [sp, #-16]!
+	bl	slate_rseq_exchange
+	mov	x5, x0
+	ldp	x0, x30, [sp], #16
+	cbz	x5, 1f
+	mov	x0, x5
+	ret
+1:	b	slate_alloc_index_slow
+
 /*
  * void slate_free(void *object)
  *

@@ -67,6 +67,27 @@ function slate_alloc
 	ret
 1:	jmp	slate_alloc_slow
 
+/* void *slate_alloc_index(size_t take_index): slate_alloc() with the size folded by the compiler */
+function slate_alloc_index
+	sequence alloc_index
+	movq	CACHE, %rdx
+	movq	(%rdx,%rdi,8), %rcx
+	movq	(%rcx), %rax
+	testq	%rax, %rax
+	jz	2f
+	subq	$8, %rcx
+	commit alloc_index
+	movq	%rcx, (%rdx,%rdi,8)
+	ret
+2:	movq	%rdi, %rsi
+	pushq	%rdi
+	call	slate_rseq_exchange
+	popq	%rdi
+	testq	%rax, %rax
+	jz	1f
+	ret
+1:	jmp	slate_alloc_index_slow
+
 /*
  * void slate_free(void *object)
  *

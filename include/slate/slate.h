@@ -77,6 +77,12 @@ void *slate_alloc(size_t size_bytes);
 void *slate_zalloc(size_t size_bytes);
 void *slate_alloc_flags(size_t size_bytes, unsigned flags);
 
+/*
+ * Behind the front end below: take_index names a class, as slate_fold_index[] of classes.h says.
+ * Not for direct use.
+ */
+void *slate_alloc_index(size_t take_index);
+
 /* n * size_bytes zeroed bytes; NULL also when the product overflows. */
 void *slate_calloc(size_t n, size_t size_bytes);
 
@@ -177,5 +183,62 @@ static const char *const slate_config_check
 #endif
 	= &SLATE_CONFIG_SYMBOL;
 #pragma GCC diagnostic pop
+
+/* ---- Front ends ---- */
+
+/*
+ * Where the compiler knows the arguments, a call goes straight to the sequence it ends in.
+ * (slate_alloc)(n), in parentheses, is the function itself.
+ */
+#include <slate/classes.h>
+
+#define SLATE_FRONT_END static inline __attribute__((always_inline, unused))
+
+SLATE_FRONT_END void *slate_alloc_front(size_t size_bytes)
+{
+	if (__builtin_constant_p(size_bytes) && size_bytes <= SLATE_FOLD_MAX)
+		return slate_alloc_index(slate_fold_index[(size_bytes + 7) / 8]);
+	return slate_alloc(size_bytes);
+}
+
+/* Beyond it a call of the clearing function is cheaper than unrolled stores. */
+#define SLATE_FOLD_ZERO_MAX 128
+
+SLATE_FRONT_END void *slate_zalloc_front(size_t size_bytes)
+{
+	if (!__builtin_constant_p(size_bytes) || size_bytes > SLATE_FOLD_ZERO_MAX)
+		return slate_zalloc(size_bytes);
+
+	void *object = slate_alloc_front(size_bytes);
+
+	/* volatile: the compiler must not gather the stores into the call */
+	if (object) {
+#pragma GCC unroll 16
+		for (size_t i = 0; i < (size_bytes + 7) / 8; i++)
+			((volatile uint64_t *)object)[i] = 0;
+	}
+	return object;
+}
+
+SLATE_FRONT_END pfn_t slate_page_alloc_front(size_t n,
+					     const struct slate_page_constraints *constraints)
+{
+	if (__builtin_constant_p(n) && n == 1 && __builtin_constant_p(!constraints) && !constraints)
+		return slate_frame_alloc();
+	return slate_page_alloc(n, constraints);
+}
+
+SLATE_FRONT_END void slate_page_free_front(pfn_t pfn, size_t n)
+{
+	if (__builtin_constant_p(n) && n == 1)
+		slate_frame_free(pfn);
+	else
+		slate_page_free(pfn, n);
+}
+
+#define slate_alloc(size_bytes)          slate_alloc_front(size_bytes)
+#define slate_zalloc(size_bytes)         slate_zalloc_front(size_bytes)
+#define slate_page_alloc(n, constraints) slate_page_alloc_front((n), (constraints))
+#define slate_page_free(pfn, n)          slate_page_free_front((pfn), (n))
 
 #endif
