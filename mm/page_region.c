@@ -63,20 +63,26 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 
 /* ---- The tree ---- */
 
-static void settle_slot(struct page_region *region, unsigned slot)
+static bool settle_slot(struct page_region *region, unsigned slot)
 {
 	size_t chunk = region->pending[slot];
 
 	if (chunk == SIZE_MAX)
-		return;
+		return false;
 	region->pending[slot] = SIZE_MAX;
 	page_tree_update(&region->tree, region->bitmap, chunk, chunk + 1);
+	return true;
+}
+
+bool page_region_settle_one(struct page_region *region)
+{
+	return settle_slot(region, 1) || settle_slot(region, 0);
 }
 
 void page_region_settle(struct page_region *region)
 {
-	settle_slot(region, 0);
-	settle_slot(region, 1);
+	while (page_region_settle_one(region)) {
+	}
 }
 
 /* A chunk becomes the one that was changed last. */

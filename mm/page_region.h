@@ -76,8 +76,9 @@ size_t page_region_bytes(size_t pages);
 /* Lay a region out in metadata, all frames free. 1 <= pages <= PAGEALLOC_REGION_MAX. */
 struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages);
 
-/* Bring the tree up to date. */
+/* Bring the tree up to date: all of it; or one pending chunk, false if there was none. */
 void page_region_settle(struct page_region *region);
+bool page_region_settle_one(struct page_region *region);
 
 /* As pagealloc_validate(), for one region; *where is a frame. Settles the tree. */
 const char *page_region_check(struct page_region *region, pfn_t *where);

@@ -18,7 +18,7 @@
 #include "lib/bits.h"
 
 /* Nodes that one step of a constrained search looks at. A chunk's bits count as several. */
-#define STEP_NODES  40u
+#define STEP_NODES  24u
 #define CHUNK_NODES 8u
 
 /* Is [open, end) long enough? open may lie above end. */
@@ -60,33 +60,45 @@ static inline size_t search_word(const struct page_search *search, bitword_t wor
 	return place_at(search, bit) == bit ? bit : PAGE_BIT_NONE;
 }
 
+/* The first place in the free frames [open, end), if the run fits there. */
+static inline size_t search_open(const struct page_search *search, size_t end)
+{
+	size_t place;
+
+	if (!fits(search->open, end, search->n))
+		return PAGE_BIT_NONE;
+	place = place_at(search, search->open);
+	return fits(place, end, search->n) ? place : PAGE_BIT_NONE;
+}
+
 /*
- * The first run that ends in this chunk and begins at or above from, or at search->open, which is
- * at or below from. If there is none, search->open moves on.
+ * The first run that ends in this chunk, behind from, and begins at or above search->open. If
+ * there is none, search->open moves to the free frames at the chunk's end.
  */
 static size_t search_chunk(struct page_search *search, size_t chunk, size_t from)
 {
 	const bitword_t *words = search->region->bitmap;
 	size_t end = (chunk + 1) << PAGE_CHUNK_SHIFT;
 	bitword_t below = ~(~(bitword_t)0 << (from & BITWORD_MASK)); /* as if allocated */
+	size_t found;
 
 	for (size_t bit = from & ~BITWORD_MASK; bit < end; bit += BITWORD_BITS) {
 		bitword_t word = words[bit >> BITWORD_SHIFT] | below;
-		size_t found;
 
 		if (word == 0) {
-			if (fits(search->open, bit + BITWORD_BITS, search->n))
-				return search->open;
+			found = search_open(search, bit + BITWORD_BITS);
+			if (found != PAGE_BIT_NONE)
+				return found;
 			continue;
 		}
 		if (word != ~(bitword_t)0) {
-			if (!below && fits(search->open, bit + bitword_ctz(word), search->n))
-				return search->open;
-			found = search_word(search, word, bit);
+			found = search_open(search, bit + bitword_ctz(word));
+			if (found == PAGE_BIT_NONE)
+				found = search_word(search, word, bit);
 			if (found != PAGE_BIT_NONE)
 				return found;
 		}
-		search->open = place_at(search, bit + BITWORD_BITS - bitword_clz(word));
+		search->open = bit + BITWORD_BITS - bitword_clz(word);
 		below = 0;
 	}
 	return PAGE_BIT_NONE;
@@ -280,78 +292,94 @@ static unsigned level_at(const struct page_tree *tree, size_t bit)
 	return level < top ? level : top;
 }
 
-/* Can a run begin and end inside a node, so that it must be entered? */
-static bool must_enter(const struct page_search *search, const struct page_summary *sum, size_t bit,
-		       size_t span)
+/*
+ * Whether a node must be entered, whose longest run is long enough. If not, *bit and search->open
+ * move behind it, or on to where the next place is.
+ */
+static bool enter_node(struct page_search *search, const struct page_summary *sum, size_t span,
+		       size_t *bit)
 {
-	size_t place;
+	size_t place = place_at(search, search->open);
+	size_t end = *bit + span;
 
-	if (sum->max < search->n)
+	if (place >= end) {
+		*bit = place < search->end ? align_down(place, PAGE_CHUNK_PAGES) : search->end;
+		search->open = place;
 		return false;
-	place = place_at(search, bit);
-	/* a run at the only place is one that the walk finds from outside */
-	return place == bit ? search->align < span : place < bit + span;
+	}
+	/* the run at its only place was looked at from outside */
+	if (place == *bit && search->align >= span) {
+		*bit = end;
+		if (sum->start != span)
+			search->open = end - sum->end;
+		return false;
+	}
+	return true;
 }
 
 /*
- * The highest node at *bit that needs no entering, or the chunk there. Returns a run that ends in
- * it, or PAGE_BIT_NONE; *bit moves behind the node. Counts what it looks at.
+ * One node, the highest at *bit that need not be entered, or a chunk. Returns a run that ends in
+ * it, or PAGE_BIT_NONE; *bit moves on. Counts what it looks at.
  */
 static size_t search_node(struct page_search *search, size_t *bit, unsigned *looked)
 {
 	const struct page_tree *tree = &search->region->tree;
 	unsigned level = level_at(tree, *bit);
+	size_t start = *bit;
 
 	for (;; level--) {
-		const struct page_summary *sum =
-			&tree->level[level][*bit >> page_level_shift(level)];
-		size_t start = *bit;
-		size_t span = (size_t)1 << page_level_shift(level);
+		unsigned shift = page_level_shift(level);
+		const struct page_summary *sum = &tree->level[level][start >> shift];
+		size_t span = (size_t)1 << shift;
+		size_t found = search_open(search, start + sum->start);
 
 		++*looked;
-		if (fits(search->open, start + sum->start, search->n))
-			return search->open;
-		if (!must_enter(search, sum, start, span)) {
-			*bit += span;
+		if (found != PAGE_BIT_NONE)
+			return found;
+		if (sum->max < search->n) {
+			*bit = start + span;
 			if (sum->start != span)
-				search->open = place_at(search, *bit - sum->end);
+				search->open = *bit - sum->end;
 			return PAGE_BIT_NONE;
 		}
-		if (level == 0) {
-			*looked += CHUNK_NODES;
-			*bit += span;
-			return search_chunk(search, start >> PAGE_CHUNK_SHIFT, start);
-		}
+		if (!enter_node(search, sum, span, bit))
+			return PAGE_BIT_NONE;
+		if (level == 0)
+			break;
 	}
+	*looked += CHUNK_NODES;
+	*bit = start + PAGE_CHUNK_PAGES;
+	return search_chunk(search, start >> PAGE_CHUNK_SHIFT, start);
 }
 
 enum page_search_result page_search_step(struct page_search *search)
 {
-	unsigned looked = CHUNK_NODES;
-	size_t found;
-	size_t bit;
+	unsigned looked = 0;
+	size_t found = PAGE_BIT_NONE;
+	size_t bit = align_down(search->from, PAGE_CHUNK_PAGES);
 
 	if (!fits(search->from, search->end, search->n))
 		return PAGE_SEARCH_NONE;
 	search->open = search->from;
-	bit = align_down(search->from, PAGE_CHUNK_PAGES);
-	found = search_chunk(search, bit >> PAGE_CHUNK_SHIFT, search->from);
-	if (found == PAGE_BIT_NONE)
-		page_region_settle(search->region);
+	if (bit < search->from) {
+		looked += CHUNK_NODES;
+		found = search_chunk(search, bit >> PAGE_CHUNK_SHIFT, search->from);
+		bit += PAGE_CHUNK_PAGES;
+	}
+	/* the tree's arrears are steps of their own */
+	if (found == PAGE_BIT_NONE && page_region_settle_one(search->region))
+		return PAGE_SEARCH_MORE;
 
-	for (bit += PAGE_CHUNK_PAGES; found == PAGE_BIT_NONE;) {
-		/* no place before open: go on at its chunk */
-		if (search->open >= bit)
-			bit = align_down(search->open, PAGE_CHUNK_PAGES);
-		if (bit >= search->end)
-			return PAGE_SEARCH_NONE;
-		/* a run that is open is followed to its end first */
-		if (looked > STEP_NODES && search->open >= bit) {
-			search->from = search->open;
+	while (found == PAGE_BIT_NONE && bit < search->end) {
+		/* a run that opened further back is followed to its end first */
+		if (looked > STEP_NODES && search->open + PAGE_CHUNK_PAGES >= bit) {
+			search->from = place_at(search, search->open);
 			return PAGE_SEARCH_MORE;
 		}
 		found = search_node(search, &bit, &looked);
 	}
+	if (!fits(found, search->end, search->n))
+		return PAGE_SEARCH_NONE;
 	search->from = found;
-	return fits(found, search->end, search->n) ? PAGE_SEARCH_FOUND : PAGE_SEARCH_NONE;
+	return PAGE_SEARCH_FOUND;
 }

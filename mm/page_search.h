@@ -38,7 +38,7 @@ struct page_search {
 	size_t boundary;  /* power of two, 0: none */
 	size_t end;       /* the run ends at or below this bit */
 	size_t from;      /* a place; no run that fits begins below it */
-	size_t open;      /* lowest place in the free frames that end where the search stands */
+	size_t open;      /* the free frames that end where the search stands begin here */
 	bitword_t starts; /* places within any word, as far as they repeat in each */
 	bool plain;       /* every bit is a place */
 };

@@ -153,15 +153,31 @@ static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
 	return search.from;
 }
 
-/* At the hint, if the run is free there. */
-static inline size_t take_plain(struct page_region *region, size_t n)
+/*
+ * Not at the hint. A search for a run needs the tree, and brings it up to date for two chunks:
+ * where both are pending, the first of them has a lock hold of its own.
+ */
+static __attribute__((noinline)) size_t
+take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsigned long *irq)
+{
+	mm_lock_assert_held(&pa->lock);
+	if (n > 1 && region->pending[1] != SIZE_MAX) {
+		page_region_settle_one(region);
+		mm_lock_release(&pa->lock, *irq);
+		*irq = mm_lock_acquire(&pa->lock);
+	}
+	return page_search_take(region, n);
+}
+
+static inline size_t take_plain_locked(struct pagealloc *pa, struct page_region *region, size_t n,
+				       unsigned long *irq)
 {
 	size_t bit = page_search_hint(region, n);
 
 	if (region->end_bit - bit < n)
 		return PAGE_BIT_NONE;
 	if (n > NEAR_PAGES || !page_region_take(region, bit, n))
-		return page_search_take(region, n);
+		return take_run_locked(pa, region, n, irq);
 	if (n > 1)
 		page_search_found(region, bit, n);
 	return bit;
@@ -180,7 +196,7 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 		if (region->free_pages < n)
 			continue;
 		if (!fit || fit_is_plain(fit, region))
-			bit = take_plain(region, n);
+			bit = take_plain_locked(pa, region, n, &irq);
 		else
 			bit = take_fit_locked(pa, region, n, fit, &irq);
 		if (bit != PAGE_BIT_NONE) {
