@@ -136,16 +136,21 @@ prepare() {
 reserved_dtb() {
 	qemu-system-aarch64 -M "virt,dumpdtb=$out/virt.dtb" -cpu cortex-a72 -smp 2 -m 512M -display none >/dev/null 2>&1
 	dtc -q -I dtb -O dts -o "$out/virt.dts" "$out/virt.dtb" || return
-	sed -e 's|^/dts-v1/;|&\n/memreserve/ 0x48000000 0x123000;|' \
-		-e '0,/^\/ {/s||/ {\
-	reserved-memory {\
-		#address-cells = <2>;\
-		#size-cells = <2>;\
-		ranges;\
-		fixed@50000000 { reg = <0 0x50000000 0 0x200000>; };\
-		hidden@51000800 { reg = <0 0x51000800 0 0x1000>; no-map; };\
-		pool { size = <0 0x400000>; alignment = <0 0x200000>; };\
-	};|' "$out/virt.dts" >"$out/reserved.dts"
+	{
+		sed 's|^/dts-v1/;|&\n/memreserve/ 0x48000000 0x123000;|' "$out/virt.dts"
+		cat <<-'END'
+			/ {
+				reserved-memory {
+					#address-cells = <2>;
+					#size-cells = <2>;
+					ranges;
+					fixed@50000000 { reg = <0 0x50000000 0 0x200000>; };
+					hidden@51000800 { reg = <0 0x51000800 0 0x1000>; no-map; };
+					pool { size = <0 0x400000>; alignment = <0 0x200000>; };
+				};
+			};
+		END
+	} >"$out/reserved.dts"
 	dtc -q -I dts -O dtb -o "$out/reserved.dtb" "$out/reserved.dts"
 }
 
