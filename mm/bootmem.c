@@ -16,6 +16,9 @@ void *bootmem_alloc(struct bootmem *bm, size_t size_bytes, size_t align_bytes)
 {
 	uintptr_t start = align_up(bm->next, align_bytes);
 
+	/* Used up, or never filled: then not even the request need make sense, before start-up. */
+	if (bm->next >= bm->end)
+		return NULL;
 	MM_ASSERT(bits_is_pow2(align_bytes));
 	/* Aligning may pass the end, or wrap; the difference below is then meaningless. */
 	if (start < bm->next || start > bm->end || bm->end - start < size_bytes)

@@ -47,7 +47,17 @@ static void bump_to_the_end(void)
 	CHECK(bootmem_left(&bm) == 4);
 	CHECK(bootmem_alloc(&bm, 4, 4) == buffer + 60);
 	CHECK(bootmem_alloc(&bm, 1, 1) == NULL);
-	CHECK(bootmem_alloc(&bm, 0, 1) == buffer + 64);
+	CHECK(bootmem_alloc(&bm, 0, 1) == NULL);
+	CHECK(bootmem_left(&bm) == 0);
+}
+
+static void bump_in_nothing(void)
+{
+	struct bootmem bm = {0, 0};
+
+	CHECK(bootmem_left(&bm) == 0);
+	CHECK(bootmem_alloc(&bm, 1, 1) == NULL);
+	CHECK(bootmem_alloc(&bm, 64, 0) == NULL);
 }
 
 static void bump_without_overflow(void)
@@ -174,6 +184,7 @@ const struct pure_test pure_fixalloc_tests[] = {
 	{"bootmem: hands out in order", bump_in_order},
 	{"bootmem: aligns", bump_aligned},
 	{"bootmem: the last byte, and not one more", bump_to_the_end},
+	{"bootmem: nothing in nothing", bump_in_nothing},
 	{"bootmem: sizes and alignments that overflow", bump_without_overflow},
 	{"fixalloc: empty until it is fed", empty_until_fed},
 	{"fixalloc: the newest freed object comes first", newest_freed_comes_first},
