@@ -190,6 +190,37 @@ static void test_parts_reused(void)
 	slate_page_free(pfn, 256);
 }
 
+/* Two frames out of a run, and in again. */
+static void touch_frames(pfn_t at)
+{
+	struct slate_page_constraints fit = {
+		.min = pfn_to_paddr(at).v,
+		.max = pfn_to_paddr(pfn_add(at, 2)).v,
+		.node = SLATE_ANY_NODE,
+	};
+	pfn_t pfn;
+
+	slate_page_free(at, 2);
+	pfn = alloc_fit(2, &fit);
+	CHECK(pfn.v == at.v);
+}
+
+/* 8 MiB go back at once when their first and last 2 MiB changed last: the middle must be accounted,
+ * too. */
+static void test_long_run_ends_touched(void)
+{
+	struct slate_page_constraints fit = {.align_bytes = 2u << 20, .node = SLATE_ANY_NODE};
+	pfn_t run = alloc_fit(2048, &fit);
+
+	touch_frames(pfn_add(run, 2046));
+	touch_frames(run);
+	slate_page_free(run, 2048);
+	CHECK(slate_validate() == 0);
+	run = alloc_fit(2048, &fit);
+	CHECK(slate_validate() == 0);
+	slate_page_free(run, 2048);
+}
+
 static void test_refused(void)
 {
 	struct slate_page_constraints crossed = {
@@ -270,6 +301,7 @@ const struct pure_test selftest_page[] = {
 	{"page: zeroed frames", test_zero},
 	{"page: a run goes back in parts", test_parts},
 	{"page: a hole is found exactly", test_parts_reused},
+	{"page: a long run whose ends changed last", test_long_run_ends_touched},
 	{"page: what cannot be is refused", test_refused},
 	{"page: the asked-for node gives", test_node},
 	{"page: the lowest address first", test_lowest_first},

@@ -101,9 +101,17 @@ static void take_frames(struct player *p, struct holding *h)
 {
 	struct slate_page_constraints fit = {.max = mapped_end(), .node = SLATE_ANY_NODE};
 	uint32_t r = random_next(&p->random);
-	size_t pages = r % 64 == 0 ? 1 + (r >> 6) % largest_run : r % 8 ? 1 : 1 + (r >> 6) % 32;
-	pfn_t pfn = slate_page_alloc(pages, pages == 1 ? NULL : &fit);
+	size_t pages = 1;
+	pfn_t pfn;
 
+	/* Seldom half of memory and more: then others run short, and caches are drained. */
+	if (r % 512 == 0)
+		pages = largest_run * 4 + (r >> 9) % largest_run;
+	else if (r % 64 == 0)
+		pages = 1 + (r >> 6) % largest_run;
+	else if (r % 8 == 0)
+		pages = 1 + (r >> 3) % 32;
+	pfn = slate_page_alloc(pages, pages == 1 ? NULL : &fit);
 	if (pfn_is_none(pfn))
 		return;
 	h->start = slate_virt(pfn_to_paddr(pfn));

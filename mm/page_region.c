@@ -153,7 +153,9 @@ static inline void note_words(struct page_region *region, size_t bit, size_t n)
 	size_t first = bit >> PAGE_CHUNK_SHIFT;
 	size_t last = (bit + n - 1) >> PAGE_CHUNK_SHIFT;
 
-	if (first != region->pending[0] || (last != first && last != region->pending[1]))
+	/* chunks between the two are in neither slot */
+	if (first != region->pending[0] || last - first > 1 ||
+	    (last != first && last != region->pending[1]))
 		page_region_note(region, first, last);
 }
 
