@@ -85,7 +85,8 @@ void expect_report(enum slate_crime crime);
 void expect_reports(enum slate_crime crime, unsigned n);
 
 /* All expected reports have come, else the test fails; the last one. */
-const struct slate_report *reported(void);
+#define reported() host_reported(__FILE__, __LINE__)
+const struct slate_report *host_reported(const char *file, int line);
 
 /* Reports that came since the last expect_report(). */
 unsigned reports_seen(void);

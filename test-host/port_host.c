@@ -375,13 +375,13 @@ void expect_report(enum slate_crime crime)
 	expect_reports(crime, 1);
 }
 
-const struct slate_report *reported(void)
+const struct slate_report *host_reported(const char *file, int line)
 {
 	unsigned missing = expected_count;
 
 	expected_count = 0;
 	if (missing)
-		host_fail(__FILE__, __LINE__, "%u reports of %s did not come", missing,
+		host_fail(file, line, "%u reports of %s did not come", missing,
 			  slate_crime_name(expected_crime));
 	return &last_report;
 }
