@@ -27,20 +27,15 @@ static uint32_t longer_run(const bitword_t *words, uint32_t max)
 	return max;
 }
 
-bool page_summary_chunk(struct page_summary *node, const bitword_t *words)
+/* Neither all free nor all allocated. */
+static bool chunk_mixed(struct page_summary *node, const bitword_t *words)
 {
 	const bitword_t *end = words + PAGE_CHUNK_WORDS;
-	uint32_t full = PAGE_CHUNK_PAGES;
-	uint32_t start, max;
-	uint32_t run = 0; /* zeros just before the word */
-	bool mixed = false;
+	uint32_t max = 0;
+	uint32_t start = 0;
+	uint32_t run = 0;    /* zeros just before the word */
+	bool inside = false; /* a one was met */
 
-	for (; *words == 0; words++) {
-		run += BITWORD_BITS;
-		if (run == full)
-			return set(node, full, full, full);
-	}
-	start = max = run + bitword_ctz(*words);
 	/* runs that touch a word's edge first: often no other can be as long */
 	for (const bitword_t *at = words; at < end; at++) {
 		bitword_t word = *at;
@@ -49,19 +44,33 @@ bool page_summary_chunk(struct page_summary *node, const bitword_t *words)
 			run += BITWORD_BITS;
 			continue;
 		}
-		if (word != ~(bitword_t)0) {
-			mixed = true;
-			run += bitword_ctz(word);
-		}
+		run += bitword_ctz(word);
+		if (!inside)
+			start = run;
+		inside = true;
 		if (run > max)
 			max = run;
 		run = bitword_clz(word);
 	}
 	if (run > max)
 		max = run;
-	if (mixed)
-		max = longer_run(end - PAGE_CHUNK_WORDS, max);
-	return set(node, start, max, run);
+	return set(node, start, longer_run(words, max), run);
+}
+
+bool page_summary_chunk(struct page_summary *node, const bitword_t *words)
+{
+	bitword_t any = 0;
+	bitword_t all = ~(bitword_t)0;
+
+	for (size_t i = 0; i < PAGE_CHUNK_WORDS; i++) {
+		any |= words[i];
+		all &= words[i];
+	}
+	if (any == 0)
+		return set(node, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES);
+	if (~all == 0)
+		return set(node, 0, 0, 0);
+	return chunk_mixed(node, words);
 }
 
 bool page_summary_merge(struct page_summary *node, const struct page_summary *children,
