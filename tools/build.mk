@@ -29,15 +29,22 @@ $(1): FORCE
 	@mkdir -p $$(@D)
 	@echo '$$(subst ','\'',$(2))' | cmp -s - $$@ || echo '$$(subst ','\'',$(2))' > $$@
 endef
-$(eval $(call stamp,$(BUILD)/flags,$$(CC) $$(KERNEL_CFLAGS)))
+$(eval $(call stamp,$(BUILD)/flags,$$(CC) $$(KERNEL_CFLAGS) $$(COLD)))
 $(eval $(call stamp,$(BUILD)/link-flags,$$(LD) $$(ARCH_LDFLAGS) $$(MM_OBJS) $$(KERNEL_OBJS)))
 
 $(BUILD)/lib/mem.o: FILE_CFLAGS := $(MEM_CFLAGS)
 
+# What runs at start-up, for a report or on a walk over everything: small before fast.
+COLD := mm/config mm/init mm/memmap mm/memmap_lint mm/memmap_sweep mm/mmdebug mm/pagealloc_check mm/report \
+	mm/stats mm/validate lib/printf
+ifneq ($(DEBUG),1)
+$(COLD:%=$(BUILD)/%.o) $(COLD:%=$(BUILD)/libslate/%.o): FILE_CFLAGS := -Os
+endif
+
 $(MM_OBJS): $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(say) CC $@
-	$(Q)$(CC) $(KERNEL_MM_CFLAGS) $(FILE_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(KERNEL_MM_CFLAGS) -MMD -MP -c $< -o $@
 
 $(KERNEL_SRCS:%.c=$(BUILD)/%.o): $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
