@@ -240,6 +240,6 @@ SLATE_FRONT_END void slate_page_free_front(pfn_t pfn, size_t n)
 #define slate_zalloc(size_bytes) slate_zalloc_front(size_bytes)
 /* variadic, because a compound literal has commas that no macro sees as one argument's */
 #define slate_page_alloc(n, ...) slate_page_alloc_front((n), (__VA_ARGS__))
-#define slate_page_free(pfn, n) slate_page_free_front((pfn), (n))
+#define slate_page_free(pfn, n)  slate_page_free_front((pfn), (n))
 
 #endif
