@@ -13,9 +13,9 @@
 #define GIC_INTID_IPI     0    /* the SGI that kernel_ipi() answers */
 #define GIC_INTID_PRIVATE 32   /* below: banked for each CPU */
 #define GIC_INTID_SPECIAL 1020 /* from here on: nothing is pending */
-#define GIC_PRIORITY      0xa0 /* of every interrupt; below the mask, so it is let through */
 #define GIC_PRIORITY_MASK 0xf0
-#define GIC_PRIORITY_WORD 0xa0a0a0a0u
+#define GIC_PRIORITY_WORD \
+	0xa0a0a0a0u /* of four interrupts at once: below the mask, so they are let through */
 
 struct gic {
 	/* Each on the CPU itself: bring up its part, with the private interrupts of enable_mask on.

@@ -26,7 +26,6 @@
 #define UART_DEFAULT 0x09000000
 
 /* Translation tables: 4 KiB granule, 48 bits, levels 0 to 3. */
-#define PAGE_SIZE_LOG2 12
 #define TABLE_BYTES    4096
 #define TABLE_ENTRIES  512
 #define L3_SHIFT       12
