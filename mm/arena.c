@@ -278,6 +278,13 @@ struct mspan *arena_span(pfn_t pfn)
 	return atomic_load_explicit(&arena->span_of[at], memory_order_relaxed);
 }
 
+void **arena_frame_link(pfn_t pfn)
+{
+	struct arena *arena = arena_of(pfn);
+
+	return arena ? (void **)&arena->span_of[pfn.v & (ARENA_PAGES - 1)] : NULL;
+}
+
 void arena_reset(void)
 {
 	/* relaxed: tests alone, nothing runs beside it */

@@ -98,6 +98,12 @@ void arena_set_span(pfn_t pfn, size_t pages, struct mspan *span, unsigned page_c
  */
 struct mspan *arena_span(pfn_t pfn);
 
+/*
+ * A word that a frame without a span may use while its owner gives it back: its span pointer's
+ * place. NULL outside all arenas.
+ */
+void **arena_frame_link(pfn_t pfn);
+
 void arena_reset(void);
 
 #endif

@@ -15,6 +15,7 @@
 #include "lib/bits.h"
 #include "lib/list.h"
 #include "mm/bootmem.h"
+#include "mm/deferred.h"
 #include "mm/directmap.h"
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
@@ -372,12 +373,33 @@ int slate_cpu_online(void)
 	spinlock_acquire(&hotplug);
 	int status = SLATE_ESTAGE;
 
-	if (!atomic_load_explicit(&mcaches[cpu], memory_order_relaxed))
+	/* relaxed, both: this CPU's own */
+	struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_relaxed);
+
+	if (!cache || !atomic_load_explicit(&cache->online, memory_order_relaxed))
 		status = mcache_online(cpu) ? SLATE_OK : SLATE_ENOMEM;
 	if (status == SLATE_OK)
 		mm_cpu_ids_valid();
 	spinlock_release(&hotplug);
 	return status;
+}
+
+int slate_cpu_offline(void)
+{
+	unsigned cpu = port_cpu();
+
+	if (!init_check("slate_cpu_offline"))
+		return SLATE_ESTAGE;
+	if (cpu >= SLATE_MAX_CPUS)
+		return SLATE_ERANGE;
+	/* relaxed, both: this CPU's own */
+	struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_relaxed);
+
+	if (!cache || !atomic_load_explicit(&cache->online, memory_order_relaxed))
+		return SLATE_ESTAGE;
+	deferred_run();
+	mcache_offline();
+	return SLATE_OK;
 }
 
 void mm_reset(void)

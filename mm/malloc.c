@@ -4,9 +4,11 @@
  * the way back. Everything above the largest class, or aligned to more than a frame, is a large
  * object with frames of its own.
  */
+#include <slate/port.h>
 #include <slate/slate.h>
 
 #include "lib/string.h"
+#include "mm/deferred.h"
 #include "mm/directmap.h"
 #include "mm/init.h"
 #include "mm/mcache.h"
@@ -29,8 +31,9 @@ static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, 
 {
 	struct reclaim reclaim = {0};
 
-	if (!init_check("slate_alloc"))
-		return NULL;
+	if (!init_check("slate_alloc") || (flags & SLATE_ANYCTX) || port_in_nmi())
+		return reclaim_failed();
+	deferred_run();
 	while (reclaim_next(&reclaim, flags)) {
 		void *object = mcache_take_slow(span_class);
 
@@ -42,9 +45,10 @@ static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, 
 
 static void *alloc_class(unsigned span_class, unsigned flags)
 {
-	void *object = percpu_take(span_class);
+	void *object =
+		flags & SLATE_ANYCTX ? mcache_take_anyctx(span_class) : percpu_take(span_class);
 
-	if (!object)
+	if (!object && !(flags & SLATE_ANYCTX))
 		object = mcache_take_slow(span_class);
 	return object ? object : alloc_class_reclaim(span_class, flags);
 }
@@ -53,6 +57,9 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 {
 	if (size_bytes > SIZE_MAX / 2 || !init_check("slate_alloc"))
 		return NULL;
+	/* Frames of its own mean locks. */
+	if ((flags & SLATE_ANYCTX) || port_in_nmi())
+		return reclaim_failed();
 	size_t pages = bytes_to_pages(size_bytes);
 	size_t natural = pages & (~pages + 1);
 	size_t align_pages = align_bytes >> SLATE_PAGE_SHIFT;
@@ -157,6 +164,8 @@ static void free_large(void *object, const char *call)
 	} else if (span->base != (uintptr_t)object) {
 		report_pointer(SLATE_CRIME_INTERIOR, call,
 			       "the pointer is not the start of the large object", object, 0, span);
+	} else if (port_in_nmi()) {
+		mcache_defer(object);
 	} else if (!mspan_claim(span)) {
 		report_pointer(SLATE_CRIME_DOUBLE_FREE, call,
 			       "another CPU is freeing the large object", object, 0, span);

@@ -9,6 +9,7 @@
  */
 #include "mm/mcache.h"
 
+#include "lib/string.h"
 #include "mm/depot.h"
 #include "mm/directmap.h"
 #include "mm/fixalloc.h"
@@ -30,6 +31,7 @@ _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 struct mcache mcache_boot;
 uint16_t mcache_exchange_offset[PAGECLASS_COUNT];
 bool mcache_any_online;
+_Atomic size_t mcache_drain_wanted;
 
 static struct fixalloc magazines;
 static struct depot depots[PAGECLASS_FRAME + 1];
@@ -73,7 +75,15 @@ static void cache_init(struct mcache *cache)
 	cache->window_map = arena_window.class_of;
 	atomic_init(&cache->refills, 0);
 	atomic_init(&cache->flushes, 0);
+	atomic_init(&cache->deferred[0], MAGAZINE_DUMMY);
+	atomic_init(&cache->deferred[1], MAGAZINE_DUMMY);
+	atomic_init(&cache->drained,
+		    atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed));
 	atomic_init(&cache->online, true);
+	cache->poll_class = 0;
+	cache->over_bound = false;
+	cache->round_bytes = 0;
+	memset(cache->seen, 0, sizeof(cache->seen));
 }
 
 void mcache_init(void)
@@ -96,22 +106,46 @@ void mcache_init(void)
 	percpu_set_cache(&mcache_boot);
 }
 
+/* The struct of a CPU that comes for the first time; the first of all inherits the bootstrap cache.
+ */
+static struct mcache *cache_new(void)
+{
+	if (!mcache_any_online)
+		return &mcache_boot;
+
+	struct mcache *cache = mheap_alloc_permanent(sizeof(*cache), _Alignof(struct mcache));
+
+	if (cache)
+		cache_init(cache);
+	return cache;
+}
+
 bool mcache_online(unsigned cpu)
 {
-	struct mcache *cache = &mcache_boot;
+	/* relaxed: this CPU's own entry */
+	struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_relaxed);
 
-	if (mcache_any_online) {
-		cache = mheap_alloc_permanent(sizeof(*cache), _Alignof(struct mcache));
-		if (!cache)
-			return false;
-		cache_init(cache);
-	}
-	/* release: pairs with the acquire in statistics and drains of other CPUs */
+	if (!cache)
+		cache = cache_new();
+	if (!cache)
+		return false;
+	/* release, both: pairs with the acquire in statistics and drains of other CPUs */
+	atomic_store_explicit(&cache->online, true, memory_order_release);
 	atomic_store_explicit(&mcaches[cpu], cache, memory_order_release);
 	percpu_set_cache(cache);
 	if (!mcache_any_online)
 		mcache_any_online = true;
 	return true;
+}
+
+void mcache_offline(void)
+{
+	unsigned long irq = port_irq_save();
+
+	/* release: pairs with the acquire of drains: afterwards nobody waits for this CPU */
+	atomic_store_explicit(&percpu_cache()->online, false, memory_order_release);
+	port_irq_restore(irq);
+	mcache_drain();
 }
 
 /* ---- Magazines and what is behind them ---- */
@@ -250,7 +284,23 @@ void *mcache_take_slow(unsigned class)
 {
 	void *object = percpu_exchange(class);
 
-	return object ? object : refill(class);
+	if (object)
+		return object;
+	if (port_in_nmi())
+		return mcache_take_anyctx(class);
+	mcache_drain_if_wanted();
+	return refill(class);
+}
+
+void *mcache_take_anyctx(unsigned class)
+{
+	void *object = percpu_take(class);
+
+	if (!object)
+		object = percpu_exchange(class);
+	if (!object && class != PAGECLASS_FRAME)
+		mcentral_try_take(class, &object);
+	return object;
 }
 
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ
@@ -266,6 +316,28 @@ void *slate_exchange_leftover(size_t take_index, magtop_t empty, void *object)
 	return object;
 }
 #endif
+
+/* ---- Deferred frees ---- */
+
+void mcache_defer(void *object)
+{
+	percpu_chain(object, object, MCACHE_DEFERRED_OBJECTS);
+}
+
+static void defer_frame(void *slot)
+{
+	void **link = arena_frame_link(slot_to_frame(slot));
+
+	if (link)
+		percpu_chain(link, slot, MCACHE_DEFERRED_FRAMES);
+}
+
+void *mcache_take_deferred(enum mcache_deferred chain)
+{
+	magtop_t first = percpu_detach_chain(chain);
+
+	return first == MAGAZINE_DUMMY ? NULL : (void *)first;
+}
 
 /* ---- Give ---- */
 
@@ -290,6 +362,15 @@ static magtop_t make_room(unsigned class, magtop_t give, const char *call)
 
 void mcache_give_slow(unsigned class, void *object, const char *call)
 {
+	if (port_in_nmi()) {
+		if (class == PAGECLASS_FRAME)
+			defer_frame(object);
+		else
+			mcache_defer(object);
+		return;
+	}
+	mcache_drain_if_wanted();
+
 	magtop_t top = percpu_detach(MCACHE_GIVE, class);
 
 	if (top == MAGAZINE_DUMMY) {
@@ -311,16 +392,120 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 
 /* ---- Drain ---- */
 
+static void drain_class(unsigned class)
+{
+	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	magtop_t give = percpu_detach(MCACHE_GIVE, class);
+
+	magazine_delete(magazine_flush(class, take, "slate_free"));
+	magazine_delete(magazine_flush(class, give, "slate_free"));
+}
+
+/* A task that changes its CPU in the middle has drained parts of two; then neither is counted as
+ * drained. */
 void mcache_drain(void)
 {
-	for (unsigned class = 0; class <= PAGECLASS_FRAME; class ++) {
-		if (!has_magazines(class))
-			continue;
-		magtop_t take = percpu_detach(MCACHE_TAKE, class);
-		magtop_t give = percpu_detach(MCACHE_GIVE, class);
+	/* relaxed: a request that comes later than this is the next one */
+	size_t wanted = atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed);
+	unsigned long irq = port_irq_save();
+	struct mcache *cache = percpu_cache();
 
-		magazine_delete(magazine_flush(class, take, "slate_free"));
-		magazine_delete(magazine_flush(class, give, "slate_free"));
+	port_irq_restore(irq);
+	for (unsigned class = 0; class <= PAGECLASS_FRAME; class ++) {
+		if (has_magazines(class))
+			drain_class(class);
+	}
+	irq = port_irq_save();
+	/* release: pairs with the acquire in mcache_drain_if_wanted() and in statistics */
+	if (cache == percpu_cache())
+		atomic_store_explicit(&cache->drained, wanted, memory_order_release);
+	port_irq_restore(irq);
+}
+
+void mcache_drain_if_wanted(void)
+{
+	unsigned long irq = port_irq_save();
+	/* acquire: pairs with the release in mcache_drain() */
+	size_t drained = atomic_load_explicit(&percpu_cache()->drained, memory_order_acquire);
+
+	port_irq_restore(irq);
+	/* relaxed: a hint that comes late is honoured at the next slow path */
+	if (drained != atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed))
+		mcache_drain();
+}
+
+void mcache_ask_drain(void)
+{
+	atomic_fetch_add_explicit(&mcache_drain_wanted, 1, memory_order_relaxed);
+}
+
+/* ---- Periodic return ---- */
+
+/* Classes that one turn looks at. */
+#define POLL_CLASSES 8u
+
+/* Send the newer half of a detached magazine home. */
+static magtop_t magazine_halve(unsigned class, magtop_t top)
+{
+	unsigned n = (magazine_count(top, capacity[class]) + 1) / 2;
+
+	if (n > 0)
+		source_give(class, top - n + 1, n, "slate_poll");
+	return top - n;
+}
+
+/* Returns whether anything went home. */
+static bool return_idle(unsigned class)
+{
+	magtop_t give = percpu_detach(MCACHE_GIVE, class);
+
+	if (magazine_count(give, capacity[class]) > 0) {
+		magazine_delete(magazine_flush(class, give, "slate_poll"));
+		return true;
+	}
+	put_back(MCACHE_GIVE, class, give);
+
+	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	bool any = magazine_count(take, capacity[class]) > 0;
+
+	put_back(MCACHE_TAKE, class, magazine_halve(class, take));
+	return any;
+}
+
+/* Tops move with every take and give: the same ones twice mean that the class was idle. */
+static uint16_t tops_fingerprint(struct mcache *cache, unsigned class)
+{
+	uintptr_t take = (uintptr_t)mcache_top(&cache->take[class]);
+	uintptr_t give = (uintptr_t)mcache_top(&cache->give[class]);
+
+	return (uint16_t)((take >> 3) ^ (give << 4) ^ (give >> 10));
+}
+
+/* One class's turn. */
+static bool poll_class(struct mcache *cache, unsigned class)
+{
+	uint16_t fingerprint = tops_fingerprint(cache, class);
+	bool idle = fingerprint == cache->seen[class];
+
+	cache->seen[class] = fingerprint;
+	cache->round_bytes += mcache_cached(cache, class) * object_bytes(class);
+	return (idle || cache->over_bound) && return_idle(class);
+}
+
+void mcache_poll(void)
+{
+	struct mcache *cache = percpu_cache();
+
+	for (unsigned i = 0; i < POLL_CLASSES; i++) {
+		unsigned class = cache->poll_class;
+
+		if (class == 0) {
+			cache->over_bound = cache->round_bytes > SLATE_CACHE_BYTES;
+			cache->round_bytes = 0;
+		}
+		cache->poll_class = (uint16_t)(class == PAGECLASS_FRAME ? 0 : class + 1);
+		if (has_magazines(class) && poll_class(cache, class))
+			return;
 	}
 }
 

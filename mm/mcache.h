@@ -35,7 +35,14 @@ struct mcache {
 	/* (a) relaxed, slow paths only */
 	_Alignas(128) _Atomic size_t refills;
 	_Atomic size_t flushes;
-	_Atomic bool online;
+	_Atomic size_t drained; /* (a) release: mcache_drain_wanted as it was before the last whole
+				   drain */
+	_Atomic bool online;    /* (a) release by the CPU itself, acquire by drains */
+	/* (p) of slate_poll(), interrupts off */
+	uint16_t poll_class; /* whose turn it is */
+	bool over_bound;     /* the last round found more than SLATE_CACHE_BYTES */
+	size_t round_bytes;  /* what this round has found so far */
+	uint16_t seen[256];  /* what a class's tops looked like at its last turn */
 	/* (c) a copy of arena_window: first byte, length in 8-byte granules, class bytes */
 	_Alignas(4 * sizeof(void *)) uintptr_t window_base;
 	size_t window_granules;
@@ -44,6 +51,17 @@ struct mcache {
 	/* (p) written by this CPU; (a) read relaxed by other CPUs' statistics */
 	_Atomic(magtop_t) give[MCACHE_ENTRIES];
 	_Atomic(magtop_t) take[MCACHE_ENTRIES];
+	/*
+	 * (p) what an NMI freed: objects, chained through their first words; frames as slots hold
+	 * them, chained through the arena. The dummy ends a chain.
+	 */
+	_Atomic(magtop_t) deferred[2];
+};
+
+/* Which chain, as an index of a top. */
+enum mcache_deferred {
+	MCACHE_DEFERRED_OBJECTS = 2 * MCACHE_ENTRIES,
+	MCACHE_DEFERRED_FRAMES,
 };
 
 /* By CPU number; NULL: never online. (a) release at slate_cpu_online(), acquire by other CPUs. */
@@ -67,6 +85,9 @@ static inline void mcache_set_top(_Atomic(magtop_t) *place, magtop_t top)
 	atomic_store_explicit(place, top, memory_order_relaxed);
 }
 
+/* Counts the requests to drain; a cache whose `drained` is less owes one. (a) relaxed */
+extern _Atomic size_t mcache_drain_wanted;
+
 static inline _Atomic(magtop_t) *mcache_place(struct mcache *cache, enum mcache_side side,
 					      unsigned class)
 {
@@ -85,17 +106,41 @@ void mcache_init(void);
  */
 bool mcache_online(unsigned cpu);
 
+/* This CPU leaves: called on it, everything goes home. It may come online again. */
+void mcache_offline(void);
+
 /* The magazine was empty: exchange, refill, and take one. NULL: no memory below. */
 void *mcache_take_slow(unsigned class);
 
+/* The same for a caller that may be an NMI: sequences, and locks that are free at once. */
+void *mcache_take_anyctx(unsigned class);
+
 /*
  * The magazine was full: exchange or leave it in the depot, and give. Never fails: at worst the
- * object goes straight home. call: the public function, for reports.
+ * object goes straight home, or, in an NMI, is deferred. call: the public function, for reports.
  */
 void mcache_give_slow(unsigned class, void *object, const char *call);
 
+/* Free it later (deferred.h): one store, any context. The object's first word is overwritten. */
+void mcache_defer(void *object);
+
+/* Detach a whole chain; NULL when it is empty. */
+void *mcache_take_deferred(enum mcache_deferred chain);
+
 /* Everything in this CPU's magazines goes home. */
 void mcache_drain(void);
+
+/* If somebody asked for it: mcache_drain(). Any slow path's first act. */
+void mcache_drain_if_wanted(void);
+
+/* Ask all CPUs to drain at their next slow path or slate_poll(). */
+void mcache_ask_drain(void);
+
+/*
+ * One turn of the periodic return: looks at a few classes, sends home what a class holds that
+ * nobody touched since its last turn (at most one magazine a turn). Interrupts off.
+ */
+void mcache_poll(void);
 
 /* Everything in the depots goes home. */
 void mcache_drain_depots(void);

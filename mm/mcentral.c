@@ -73,6 +73,19 @@ unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
 	return got;
 }
 
+bool mcentral_try_take(unsigned span_class, void **out)
+{
+	struct mcentral *central = &mcentrals[span_class];
+	unsigned long irq;
+
+	if (!mm_lock_try(&central->lock, &irq))
+		return false;
+	unsigned got = take_locked(central, out, 1);
+
+	mm_lock_release(&central->lock, irq);
+	return got == 1;
+}
+
 /* A crime found under the lock, kept until it is left. */
 struct verdict {
 	void *object;

@@ -38,6 +38,9 @@ void mcentral_init_all(void);
  */
 unsigned mcentral_take(unsigned span_class, void **out, unsigned n);
 
+/* One object, if the lock is free at once and a span has one: for any context. */
+bool mcentral_try_take(unsigned span_class, void **out);
+
 /*
  * Bring objects home. What is no taken object of this class is reported (after the lock is left)
  * and leaked. call: the public function that the report names.

@@ -63,6 +63,18 @@ static inline void *percpu_exchange(unsigned class)
 	return slate_rseq_exchange(0, MCACHE_TAKE + class);
 }
 
+/* Chain value onto this CPU's deferred frees; the former first goes to *link. */
+static inline void percpu_chain(void *link, void *value, enum mcache_deferred chain)
+{
+	slate_rseq_chain(link, value, chain);
+}
+
+/* Take the whole chain; the dummy: there is none. */
+static inline magtop_t percpu_detach_chain(enum mcache_deferred chain)
+{
+	return slate_rseq_detach(chain);
+}
+
 #else /* interrupts off */
 
 static inline struct mcache *percpu_cache(void)
@@ -145,6 +157,27 @@ static inline void *percpu_exchange(unsigned class)
 	}
 	port_irq_restore(irq);
 	return object;
+}
+
+static inline void percpu_chain(void *link, void *value, enum mcache_deferred chain)
+{
+	unsigned long irq = port_irq_save();
+	_Atomic(magtop_t) *first = &percpu_cache()->deferred[chain - MCACHE_DEFERRED_OBJECTS];
+
+	*(magtop_t *)link = mcache_top(first);
+	mcache_set_top(first, value);
+	port_irq_restore(irq);
+}
+
+static inline magtop_t percpu_detach_chain(enum mcache_deferred chain)
+{
+	unsigned long irq = port_irq_save();
+	_Atomic(magtop_t) *first = &percpu_cache()->deferred[chain - MCACHE_DEFERRED_OBJECTS];
+	magtop_t top = mcache_top(first);
+
+	mcache_set_top(first, MAGAZINE_DUMMY);
+	port_irq_restore(irq);
+	return top;
 }
 
 #endif

@@ -35,3 +35,8 @@ WEAK size_t port_backtrace(uintptr_t *pcs, size_t max)
 	(void)max;
 	return 0;
 }
+
+__attribute__((weak)) bool port_in_nmi(void)
+{
+	return false;
+}

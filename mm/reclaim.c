@@ -6,6 +6,7 @@
 #include <slate/port.h>
 #include <slate/slate.h>
 
+#include "mm/deferred.h"
 #include "mm/lockrank.h"
 #include "mm/mcache.h"
 
@@ -27,8 +28,11 @@ static unsigned drain_others(void)
 
 	port_irq_restore(irq);
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
-		/* acquire: pairs with the release in mcache_online() */
-		if (cpu == self || !atomic_load_explicit(&mcaches[cpu], memory_order_acquire))
+		/* acquire, both: pairs with the releases in mcache_online() and mcache_offline() */
+		struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_acquire);
+
+		if (cpu == self || !cache ||
+		    !atomic_load_explicit(&cache->online, memory_order_acquire))
 			continue;
 		if (port_run_on_cpu(cpu, drain_here, NULL))
 			drained++;
@@ -46,6 +50,8 @@ bool reclaim_next(struct reclaim *reclaim, unsigned flags)
 		atomic_fetch_add_explicit(&drains, 1, memory_order_relaxed);
 		return true;
 	case 1:
+		/* Who cannot be waited for drains at its next slow path or slate_poll(). */
+		mcache_ask_drain();
 		if ((flags & (SLATE_NOWAIT | SLATE_ANYCTX)) || !port_irq_enabled())
 			return false;
 		return drain_others() > 0;
@@ -76,8 +82,19 @@ void reclaim_reset(void)
 	atomic_store_explicit(&failures, 0, memory_order_relaxed);
 }
 
+void slate_poll(void)
+{
+	unsigned long irq = port_irq_save();
+
+	mcache_poll();
+	port_irq_restore(irq);
+	mcache_drain_if_wanted();
+	deferred_run();
+}
+
 void slate_flush(void)
 {
+	deferred_run();
 	mcache_drain();
 	if (port_irq_enabled())
 		drain_others();

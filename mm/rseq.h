@@ -21,6 +21,7 @@
  */
 #define RSEQ_ENTRIES         256
 #define RSEQ_TAKE            RSEQ_ENTRIES
+#define RSEQ_DEFERRED        (2 * RSEQ_ENTRIES)
 #define RSEQ_WINDOW_BASE     (-32)
 #define RSEQ_WINDOW_GRANULES (-24)
 #define RSEQ_WINDOW_MAP      (-16)
@@ -46,6 +47,9 @@ void *slate_rseq_take(size_t index);
 bool slate_rseq_give(size_t index, void *object);
 magtop_t slate_rseq_detach(size_t index);
 bool slate_rseq_attach(size_t index, magtop_t top);
+
+/* Chain value onto the list at that index; the former first goes to *link. */
+void slate_rseq_chain(void *link, void *value, size_t index);
 
 /*
  * The take magazine is empty: exchange it for the give magazine if that holds enough, and pop one

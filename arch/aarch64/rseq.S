@@ -244,6 +244,17 @@ function slate_rseq_attach
 1:	mov	w0, #0
 	ret
 
+/* void slate_rseq_chain(void *link, void *value, size_t index) */
+function slate_rseq_chain
+	mov	x8, x2
+	sequence chain
+	load_cache x3
+	ldr	x4, [x3, x8, lsl #3]
+	str	x4, [x0]
+	commit chain
+	str	x1, [x3, x8, lsl #3]
+	ret
+
 /*
  * void *slate_rseq_exchange(size_t unused, size_t take_index)
  *

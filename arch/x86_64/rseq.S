@@ -237,6 +237,17 @@ function slate_rseq_attach
 	movl	$1, %eax
 1:	ret
 
+/* void slate_rseq_chain(void *link, void *value, size_t index) */
+function slate_rseq_chain
+	movq	%rdx, %r8
+	sequence chain
+	movq	CACHE, %rdx
+	movq	(%rdx,%r8,8), %rcx
+	movq	%rcx, (%rdi)
+	commit chain
+	movq	%rsi, (%rdx,%r8,8)
+	ret
+
 /*
  * void *slate_rseq_exchange(size_t unused, size_t take_index)
  *

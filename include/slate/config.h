@@ -37,6 +37,12 @@
 #define SLATE_MAX_CPUS 64
 #endif
 
+/* What one CPU's caches may hold, in bytes, before slate_poll() sends home more than what is idle.
+ */
+#ifndef SLATE_CACHE_BYTES
+#define SLATE_CACHE_BYTES (sizeof(void *) == 8 ? 8u << 20 : 256u << 10)
+#endif
+
 /* Most NUMA nodes. One page heap each. */
 #ifndef SLATE_MAX_NODES
 #define SLATE_MAX_NODES 8

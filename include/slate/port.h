@@ -48,6 +48,13 @@ bool port_run_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg);
  * false. */
 bool port_irq_enabled(void);
 
+/*
+ * True in a handler that can interrupt code whose interrupts are masked (NMI, FIQ, machine check).
+ * There the allocator takes no lock: it serves from this CPU's magazines and defers frees. Needs
+ * SLATE_PROTECT_RSEQ. Context: any. Default: false.
+ */
+bool port_in_nmi(void);
+
 /* A spin loop's hint to the core. Default: nothing. */
 void port_relax(void);
 

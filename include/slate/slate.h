@@ -65,6 +65,13 @@ int slate_add_memory(paddr_t base, uint64_t size_bytes, unsigned node);
  */
 int slate_cpu_online(void);
 
+/*
+ * This CPU leaves: called on it, when nothing else allocates or frees there any more, its interrupt
+ * handlers included. All that it cached goes home; what other CPUs free later is no concern of it.
+ * It may come online again with slate_cpu_online(). Returns SLATE_OK or SLATE_ESTAGE (not online).
+ */
+int slate_cpu_offline(void);
+
 /* ---- Objects ---- */
 
 /*
@@ -161,6 +168,13 @@ paddr_t slate_phys(const void *va);
 uintptr_t slate_interrupt_fixup(uintptr_t pc);
 
 /* ---- Upkeep ---- */
+
+/*
+ * Periodic work of this CPU, from its timer tick or idle loop: finishes frees that an NMI deferred,
+ * drains when another CPU asked for it, and returns by and by what the caches hold but nobody uses
+ * (a few classes a call, at most one magazine). Context: any but NMI.
+ */
+void slate_poll(void);
 
 /* Empty this CPU's caches and, where they can be reached, all others', so that frames and figures
  * are exact. */

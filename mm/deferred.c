@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deferred.c (level 8) - frees that an NMI could not finish.
+ *
+ * A second free of the same object would close its chain to a ring, so a chain is walked once
+ * before anything of it is freed; a ring is reported and given up.
+ */
+#include "mm/deferred.h"
+
+#include <slate/report.h>
+
+#include "mm/magazine.h"
+#include "mm/mcache.h"
+#include "mm/mheap.h"
+#include "mm/mmdebug.h"
+#include "mm/object.h"
+
+typedef void *next_fn(void *element);
+
+static void *next_object(void *object)
+{
+	return *(void **)object;
+}
+
+static void *next_frame(void *slot)
+{
+	return *arena_frame_link(slot_to_frame(slot));
+}
+
+static bool ends(const void *element)
+{
+	return !element || element == (void *)MAGAZINE_DUMMY;
+}
+
+/* Tortoise and hare. */
+static bool is_ring(void *first, next_fn *next)
+{
+	void *slow = first;
+	void *fast = first;
+
+	while (!ends(fast) && !ends(next(fast))) {
+		slow = next(slow);
+		fast = next(next(fast));
+		if (slow == fast)
+			return true;
+	}
+	return false;
+}
+
+static void report_ring(const void *first)
+{
+	struct slate_report report = {
+		.crime = SLATE_CRIME_DOUBLE_FREE,
+		.call = "slate_free",
+		.detail = "freed twice by non-maskable interrupts; what they freed is given up",
+		.address = (uintptr_t)first,
+	};
+
+	mm_leak_add(1);
+	mm_report(&report);
+}
+
+static void run_chain(void *first, next_fn *next, void (*finish)(void *element))
+{
+	if (!ends(first) && is_ring(first, next)) {
+		report_ring(first);
+		return;
+	}
+	while (!ends(first)) {
+		void *following = next(first);
+
+		finish(first);
+		first = following;
+	}
+}
+
+static void finish_frame(void *slot)
+{
+	slate_frame_free_slow(slot_to_frame(slot));
+}
+
+void deferred_run(void)
+{
+	run_chain(mcache_take_deferred(MCACHE_DEFERRED_OBJECTS), next_object, slate_free_slow);
+	run_chain(mcache_take_deferred(MCACHE_DEFERRED_FRAMES), next_frame, finish_frame);
+}
