@@ -48,7 +48,7 @@ boot() {
 run() {
 	local name=$1 arch=$2
 	shift 2
-	boot "$name" ./qemu-run.sh --arch "$arch" --timeout 200 --run "mem; selftest; stress $seconds" "$@"
+	boot "$name" ./qemu-run.sh --arch "$arch" --timeout 400 --run "mem; selftest; stress $seconds" "$@"
 }
 
 # must_fail COMMAND...: passes when the command ends with a failure of its own, not by a time-out.
