@@ -203,7 +203,8 @@ static size_t draw_length(struct step *step)
 	case 3:
 		return 60 + draw_below(step, 10);
 	case 4:
-		return 505 + draw_below(step, 14);
+		return draw_below(step, 4) ? 505 + draw_below(step, 14)
+					   : 512 * (1 + draw_below(step, 8)) - draw_below(step, 2);
 	default:
 		return 1 + draw_below(step, 20);
 	}
@@ -294,6 +295,32 @@ static const char *step_free(struct step *step)
 	return pagealloc_free(step->pa, pfn, n) == model_free(step->model, pfn, n) ? NULL : "free";
 }
 
+/* Frames at both ends of a long run go and come, then all of it goes. */
+static const char *step_free_ends(struct step *step)
+{
+	pfn_t pfn = draw_frame(step);
+	size_t n = 0;
+	size_t ends = 1 + draw_below(step, 9);
+
+	while (n < 6000 && model_is_taken(step->model, pfn_add(pfn, n)))
+		n++;
+	if (n < 2 * ends)
+		return NULL;
+	for (unsigned i = 0; i < 2; i++) {
+		pfn_t end = i ? pfn_add(pfn, n - ends) : pfn;
+
+		if (pagealloc_free(step->pa, end, ends) != ends)
+			return "free at the end of a run";
+		/* one by one, since the run may lie in two regions that touch */
+		for (size_t at = 0; at < ends; at++) {
+			if (!pagealloc_alloc_at(step->pa, pfn_add(end, at), 1))
+				return "alloc_at at the end of a run";
+		}
+	}
+	return pagealloc_free(step->pa, pfn, n) == model_free(step->model, pfn, n) ? NULL
+										   : "long free";
+}
+
 static const char *step_alloc_batch(struct step *step)
 {
 	pfn_t out[BATCH_MAX];
@@ -351,10 +378,10 @@ const char *model_step(struct page_model *model, struct pagealloc *pa, uint64_t 
 		       void *arg)
 {
 	static const char *(*const steps[])(struct step * step) = {
-		step_alloc,       step_alloc,      step_free,       step_free,
-		step_free,        step_alloc_fit,  step_free,       step_free,
-		step_alloc_batch, step_free_batch, step_free_batch, step_ask,
-		step_free,        step_alloc_at,   step_alloc,      step_free,
+		step_alloc,       step_alloc,      step_free,      step_free,
+		step_free,        step_alloc_fit,  step_free,      step_free,
+		step_alloc_batch, step_free_batch, step_free_ends, step_ask,
+		step_free,        step_alloc_at,   step_alloc,     step_free,
 	};
 	struct step step = {model, pa, draw, arg};
 
