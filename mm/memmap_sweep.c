@@ -79,7 +79,6 @@ static void write_piece(struct sweep *sweep)
 {
 	struct slate_range piece = sweep->piece;
 
-	sweep->piece.size_bytes = 0;
 	if (piece.size_bytes == 0)
 		return;
 	if (piece.type == SLATE_RANGE_USABLE && !shrink_to_frames(sweep, &piece))

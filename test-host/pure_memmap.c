@@ -144,6 +144,89 @@ static void adding_to_a_full_map(void)
 	CHECK(!slate_memmap_add_node(&map, 0, 0x1000, 0));
 }
 
+/* ---- What a finding says ---- */
+
+static struct slate_lint last_lint;
+static unsigned lint_count;
+
+static void note_last(const struct slate_lint *lint, void *arg)
+{
+	CHECK(arg == &lint_count);
+	last_lint = *lint;
+	lint_count++;
+}
+
+/* Two entries, one finding: which is the entry, which its partner. NULL: none. */
+static void check_finding(struct slate_range a, struct slate_range b, enum slate_lint_kind kind,
+			  const char *range, const char *other)
+{
+	struct slate_range two[4] = {a, b};
+	struct slate_memmap map = {.ranges = two, .count = 2, .capacity = 4};
+
+	lint_count = 0;
+	slate_memmap_build(&map, note_last, &lint_count);
+	CHECK(lint_count == 1);
+	CHECK(last_lint.kind == kind);
+	CHECK(last_lint.range.name && LIB_NAME(strcmp)(last_lint.range.name, range) == 0);
+	if (!other)
+		CHECK(last_lint.other.size_bytes == 0 && !last_lint.other.name);
+	else
+		CHECK(last_lint.other.name && LIB_NAME(strcmp)(last_lint.other.name, other) == 0);
+}
+
+#define ENTRY(type_, base_, size_, name_)                  \
+	((struct slate_range){.type = SLATE_RANGE_##type_, \
+			      .base = (base_),             \
+			      .size_bytes = (size_),       \
+			      .name = (name_)})
+
+static void findings_name_both_sides(void)
+{
+	check_finding(ENTRY(USABLE, 0, 0x4000, "ram"), ENTRY(RESERVED, 0x1000, 0x1000, "hole"),
+		      SLATE_LINT_OVERLAP, "ram", "hole");
+	check_finding(ENTRY(RESERVED, 0, 0x4000, "hole"), ENTRY(USABLE, 0x1000, 0x1000, "ram"),
+		      SLATE_LINT_OVERLAP, "ram", "hole");
+	check_finding(ENTRY(USABLE, 0, 0x4000, "first"), ENTRY(USABLE, 0x1000, 0x1000, "second"),
+		      SLATE_LINT_OVERLAP, "second", "first");
+	check_finding(ENTRY(USABLE, 0, 0x4000, "ram"), ENTRY(MODULE, 0x1000, 0x1000, "initrd"),
+		      SLATE_LINT_INSIDE_USABLE, "initrd", "ram");
+	check_finding(ENTRY(USABLE, 0, 0x4000, "b"), ENTRY(USABLE, 0, 0x4000, "a"),
+		      SLATE_LINT_DUPLICATE, "b", "a");
+	check_finding(ENTRY(USABLE, 0x4000, 0x1000, "map"), ENTRY(USABLE, 0, 0x1000, "map"),
+		      SLATE_LINT_UNSORTED, "map", "map");
+	CHECK(last_lint.range.base == 0 && last_lint.other.base == 0x4000);
+	check_finding(ENTRY(USABLE, 0, 0x4000, "ram"), ENTRY(KERNEL, 0x8000, 0x1000, "kernel"),
+		      SLATE_LINT_OUTSIDE_MEMORY, "kernel", NULL);
+	check_finding(ENTRY(USABLE, 0, 0x4000, "ram"), ENTRY(USABLE, 0x8000, 0, "nothing"),
+		      SLATE_LINT_ZERO, "nothing", NULL);
+	check_finding(ENTRY(USABLE, 0, 0x4800, "ram"), ENTRY(RESERVED, 0x9000, 0x1000, "hole"),
+		      SLATE_LINT_UNALIGNED, "ram", NULL);
+}
+
+/* The entry as it was given, not as it was cut. */
+static void findings_show_the_entry_as_found(void)
+{
+	check_finding(ENTRY(USABLE, 0, 0x4000, "ram"),
+		      ENTRY(USABLE, 0xffffffffff000, 0x10000, "far"), SLATE_LINT_ABOVE_LIMIT, "far",
+		      NULL);
+	CHECK(last_lint.range.size_bytes == 0x10000);
+	CHECK(last_lint.base == 0x10000000000000 && last_lint.size_bytes == 0xf000);
+}
+
+static void unknown_types_are_remembered(void)
+{
+	struct slate_range one[1];
+	struct slate_memmap map = {.ranges = one, .capacity = 1};
+
+	slate_memmap_add(&map, 0x1000, 0x1000, (enum slate_range_type)SLATE_RANGE_TYPES, "x");
+	CHECK(one[0].firmware_type == SLATE_RANGE_TYPES);
+	slate_memmap_build(&map, NULL, NULL);
+	CHECK(one[0].type == SLATE_RANGE_RESERVED && one[0].firmware_type == SLATE_RANGE_TYPES);
+	map.count = 0;
+	slate_memmap_add(&map, 0x1000, 0x1000, SLATE_RANGE_BAD, "x");
+	CHECK(one[0].type == SLATE_RANGE_BAD && one[0].firmware_type == 0);
+}
+
 /* ---- Random maps against the model ---- */
 
 #define FRAMES   48
@@ -255,6 +338,7 @@ static void check_shape(const struct slate_memmap *map)
 		const struct slate_range *before = range - 1;
 
 		CHECK(range->size_bytes > 0);
+		CHECK(range->reserved == 0);
 		CHECK(((range->base | range->size_bytes) & SLATE_PAGE_MASK) == 0);
 		if (i == 0)
 			continue;
@@ -349,6 +433,8 @@ static void names(void)
 	CHECK(LIB_NAME(strcmp)(slate_range_type_name((enum slate_range_type)99), "unknown") == 0);
 	CHECK(LIB_NAME(strcmp)(slate_lint_name(SLATE_LINT_NO_ROOM), "no room") == 0);
 	CHECK(LIB_NAME(strcmp)(slate_lint_name((enum slate_lint_kind) - 1), "unknown") == 0);
+	CHECK(LIB_NAME(strcmp)(slate_range_type_name(SLATE_RANGE_TYPES), "unknown") == 0);
+	CHECK(LIB_NAME(strcmp)(slate_lint_name(SLATE_LINT_KINDS), "unknown") == 0);
 	for (int type = 0; type < SLATE_RANGE_TYPES; type++)
 		CHECK(slate_range_type_name((enum slate_range_type)type) != NULL);
 	for (int kind = 0; kind < SLATE_LINT_KINDS; kind++)
@@ -364,6 +450,9 @@ const struct pure_test pure_memmap_tests[] = {
 	{"memmap: thousands of holes without room", thousands_without_room},
 	{"memmap: thousands of duplicates", thousands_of_duplicates},
 	{"memmap: adding to a full map", adding_to_a_full_map},
+	{"memmap: findings name both sides", findings_name_both_sides},
+	{"memmap: findings show the entry as it was found", findings_show_the_entry_as_found},
+	{"memmap: unknown types are remembered", unknown_types_are_remembered},
 	{"memmap: random maps against a model of frames", random_maps},
 	{"memmap: random maps without room lose no reservation", random_maps_without_room},
 	{"memmap: names of types and findings", names},
