@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch.h - what every architecture of the demo kernel defines, in files of the same names. The code above arch/
- * knows no architecture.
+ * arch.h - what every architecture of the demo kernel defines, in files of the same names. The code
+ * above arch/ knows no architecture.
  *
- * Entry: start.S sets up a stack and the direct map, arch_boot() parses the loader's tables into boot_info and calls
- * kernel_main(), which never returns.
+ * Entry: start.S sets up a stack and the direct map, arch_boot() parses the loader's tables into
+ * boot_info and calls kernel_main(), which never returns.
  */
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
 
 #include <slate/types.h>
 
-/* kernel/main.c: on the boot CPU, interrupts off, serial line working, traps installed, boot_info filled. */
+/* kernel/main.c: on the boot CPU, interrupts off, serial line working, traps installed, boot_info
+ * filled. */
 void kernel_main(void) __attribute__((noreturn));
 
 /* kernel/smp.c: on each other CPU, interrupts off, traps installed, port_cpu() valid. */
 void kernel_cpu_main(unsigned cpu) __attribute__((noreturn));
 
-/* kernel/main.c: a trap that nobody handles. name is static text such as "page fault". Never returns. */
+/* kernel/main.c: a trap that nobody handles. name is static text such as "page fault". Never
+ * returns. */
 void kernel_trap(const char *name, uintptr_t pc, uintptr_t address, unsigned long code)
 	__attribute__((noreturn));
 
@@ -38,7 +40,8 @@ void arch_irq_restore(unsigned long state);
 void arch_irq_enable(void);
 bool arch_irq_enabled(void);
 
-/* Wait for the next interrupt: enables interrupts and sleeps without losing one in between; they are enabled on return. */
+/* Wait for the next interrupt: enables interrupts and sleeps without losing one in between; they
+ * are enabled on return. */
 void arch_idle(void);
 void arch_relax(void);
 
@@ -46,14 +49,15 @@ void arch_relax(void);
 unsigned arch_cpu(void);
 
 /*
- * Start CPU number cpu (1 <= cpu < boot_info.cpu_count) and wait until it has reached kernel_cpu_main(), at most some
- * seconds. Returns false if it did not come up. stack_top: its stack, 16-byte aligned. Called after mm is up,
- * one at a time.
+ * Start CPU number cpu (1 <= cpu < boot_info.cpu_count) and wait until it has reached
+ * kernel_cpu_main(), at most some seconds. Returns false if it did not come up. stack_top: its
+ * stack, 16-byte aligned. Called after mm is up, one at a time.
  */
 bool arch_cpu_start(unsigned cpu, void *stack_top);
 
 /*
- * Bring up this CPU's interrupt controller part and timer; called once on each CPU with interrupts off.
+ * Bring up this CPU's interrupt controller part and timer; called once on each CPU with interrupts
+ * off.
  */
 void arch_irq_init_cpu(void);
 
@@ -62,24 +66,25 @@ void arch_ipi_send(unsigned cpu);
 void kernel_ipi(void);
 
 /*
- * Periodic timer of this CPU: kernel_tick() runs hz times a second in interrupt context; 0 stops it.
- * arch_timer_oneshot() fires once after that many counter ticks (arch_counter() units) instead.
+ * Periodic timer of this CPU: kernel_tick() runs hz times a second in interrupt context; 0 stops
+ * it. arch_timer_oneshot() fires once after that many counter ticks (arch_counter() units) instead.
  */
 void arch_timer_periodic(unsigned hz);
 void arch_timer_oneshot(uint64_t ticks);
 void kernel_tick(void);
 
 /*
- * A counter that never goes back, and its frequency. Under -icount shift=0 arch_instructions() steps by one per
- * instruction (TSC, PMCCNTR_EL0).
+ * A counter that never goes back, and its frequency. Under -icount shift=0 arch_instructions()
+ * steps by one per instruction (TSC, PMCCNTR_EL0).
  */
 uint64_t arch_counter(void);
 uint64_t arch_counter_hz(void);
 uint64_t arch_instructions(void);
 
 /*
- * Leave a function from deep inside: arch_jump_set() returns 0, and once more, with 1, when arch_jump() is called
- * while its caller is still active. For tests that fail; what they hold they lose.
+ * Leave a function from deep inside: arch_jump_set() returns 0, and once more, with 1, when
+ * arch_jump() is called while its caller is still active. For tests that fail; what they hold they
+ * lose.
  */
 struct arch_jump_buf {
 	uintptr_t regs[14]; /* callee-saved registers, stack, pc */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spinlock.h - a ticket lock: first come, first served, one word. It knows nothing of interrupts, ranks or owners;
- * mm/lockrank.h adds them.
+ * spinlock.h - a ticket lock: first come, first served, one word. It knows nothing of interrupts,
+ * ranks or owners; mm/lockrank.h adds them.
  */
 #ifndef LIB_SPINLOCK_H
 #define LIB_SPINLOCK_H
@@ -17,7 +17,10 @@ struct spinlock {
 	_Atomic uint16_t owner; /* the ticket being served */
 };
 
-#define SPINLOCK_INIT {0, 0}
+#define SPINLOCK_INIT \
+	{             \
+		0, 0  \
+	}
 
 static inline void spinlock_init(struct spinlock *lock)
 {
@@ -40,8 +43,9 @@ static inline bool spinlock_try(struct spinlock *lock)
 	uint16_t owner = atomic_load_explicit(&lock->owner, memory_order_acquire);
 	uint16_t expected = owner;
 
-	return atomic_compare_exchange_strong_explicit(&lock->next, &expected, (uint16_t)(owner + 1),
-						       memory_order_acquire, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(&lock->next, &expected,
+						       (uint16_t)(owner + 1), memory_order_acquire,
+						       memory_order_relaxed);
 }
 
 static inline void spinlock_release(struct spinlock *lock)

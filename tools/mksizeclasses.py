@@ -261,11 +261,11 @@ def public_header(classes):
     by_8, _ = tables(classes)
     lines = [
         "/* SPDX-License-Identifier: MIT */",
+        "/* clang-format off */",
         "/*",
         " * classes.h - the size classes, for the inline front ends; written by tools/mksizeclasses.py; do not edit.",
         " * The table is folded away: it is only read with constant sizes.",
         " */",
-        "/* clang-format off */",
         "#ifndef SLATE_CLASSES_H",
         "#define SLATE_CLASSES_H",
         "",

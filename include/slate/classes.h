@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * classes.h - the size classes, for the inline front ends; written by tools/mksizeclasses.py; do
- * not edit. The table is folded away: it is only read with constant sizes.
- */
 /* clang-format off */
+/*
+ * classes.h - the size classes, for the inline front ends; written by tools/mksizeclasses.py; do not edit.
+ * The table is folded away: it is only read with constant sizes.
+ */
 #ifndef SLATE_CLASSES_H
 #define SLATE_CLASSES_H
 
