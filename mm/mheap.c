@@ -18,7 +18,7 @@
 
 struct mheap mheaps[SLATE_MAX_NODES];
 
-static unsigned node_count;
+_Atomic unsigned mheap_nodes;
 static struct fixalloc span_structs;
 static struct fixalloc span_bits;
 static struct bootmem donated;
@@ -36,11 +36,6 @@ void mheap_init(void)
 	mm_lock_init(&donated_lock, RANK_FIXALLOC);
 	fixalloc_init(&span_structs, "mspan", sizeof(struct mspan), _Alignof(struct mspan));
 	fixalloc_init(&span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
-}
-
-unsigned mheap_node_count(void)
-{
-	return node_count;
 }
 
 /* ---- Growth ---- */
@@ -64,14 +59,15 @@ bool mheap_grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata
 	arena_set_class(pfn, pages, PAGECLASS_FREE);
 	if (!pagealloc_add(&mheaps[node].pages, pfn, pages, region))
 		return false;
-	if (node >= node_count)
-		node_count = node + 1;
+	/* release: pairs with the acquire in mheap_node_count(). Growth is serialised. */
+	if (node >= mheap_node_count())
+		atomic_store_explicit(&mheap_nodes, node + 1, memory_order_release);
 	return true;
 }
 
 void mheap_note_carved(unsigned node, size_t pages)
 {
-	mheaps[node].carved_pages += pages;
+	atomic_fetch_add_explicit(&mheaps[node].carved_pages, pages, memory_order_relaxed);
 	atomic_fetch_add_explicit(&mheaps[node].metadata_pages, pages, memory_order_relaxed);
 }
 
@@ -94,7 +90,7 @@ static pfn_t alloc_mapped(unsigned node, size_t pages, size_t align_pages)
 
 static void *metadata_pages_alloc(size_t pages)
 {
-	for (unsigned node = 0; node < node_count; node++) {
+	for (unsigned node = 0; node < mheap_node_count(); node++) {
 		pfn_t pfn = alloc_mapped(node, pages, 1);
 
 		if (pfn_is_none(pfn))
@@ -164,7 +160,7 @@ static void register_span(struct mspan *span)
 /* Frames for a span from any node; sets span->node. */
 static void *span_frames(struct mspan *span, size_t pages, size_t align_pages)
 {
-	for (unsigned node = 0; node < node_count; node++) {
+	for (unsigned node = 0; node < mheap_node_count(); node++) {
 		pfn_t pfn = alloc_mapped(node, pages, align_pages);
 
 		if (pfn_is_none(pfn))
@@ -267,6 +263,6 @@ void mheap_reset(void)
 {
 	for (unsigned node = 0; node < SLATE_MAX_NODES; node++)
 		mheaps[node] = (struct mheap){.span_count = 0};
-	node_count = 0;
+	atomic_store_explicit(&mheap_nodes, 0, memory_order_relaxed);
 	donated = (struct bootmem){0, 0};
 }

@@ -28,14 +28,22 @@ struct mheap {
 					  before it */
 	_Atomic size_t large_objects;  /* (a) relaxed */
 	_Atomic size_t large_bytes;    /* (a) relaxed */
-	size_t carved_pages; /* (const after add) metadata that never was in the page allocator */
+	_Atomic size_t carved_pages;   /* (a) relaxed: metadata that never was in the page allocator
+					*/
 	struct pagealloc pages;
 };
 
 extern struct mheap mheaps[SLATE_MAX_NODES];
 
-/* Nodes that have memory are [0, mheap_node_count()), some of them perhaps empty. */
-unsigned mheap_node_count(void);
+/* (a) release by mheap_grow(), acquire by mheap_node_count() */
+extern _Atomic unsigned mheap_nodes;
+
+/* Nodes that have memory are [0, mheap_node_count()), some of them perhaps empty. Never falls. */
+static inline unsigned mheap_node_count(void)
+{
+	/* acquire: pairs with the release in mheap_grow(); the node has its region */
+	return atomic_load_explicit(&mheap_nodes, memory_order_acquire);
+}
 
 void mheap_init(void);
 

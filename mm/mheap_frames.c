@@ -47,38 +47,42 @@ pfn_t mheap_alloc_pages(size_t n, const struct page_fit *fit, unsigned preferred
 	return pfn;
 }
 
-static struct mheap *heap_of(pfn_t pfn)
+/* The heap of a frame, and the bounds of its region; NULL for a frame of nobody. */
+static struct mheap *heap_of(pfn_t pfn, pfn_t *start, size_t *pages)
 {
 	for (unsigned node = 0; node < mheap_node_count(); node++) {
-		if (pagealloc_contains(&mheaps[node].pages, pfn))
+		if (pagealloc_bounds(&mheaps[node].pages, pfn, start, pages))
 			return &mheaps[node];
 	}
 	return NULL;
 }
 
-/* The heap of a frame that may be a caller's; NULL for one of an object's, of metadata, or of
- * nobody. */
-static struct mheap *frame_heap(pfn_t pfn)
+/* A frame of an object or of metadata is allocated in the bitmap as well: its class byte tells. */
+static bool may_be_callers(pfn_t pfn)
 {
-	return arena_class(pfn) == PAGECLASS_FREE ? heap_of(pfn) : NULL;
+	return arena_class(pfn) == PAGECLASS_FREE;
 }
 
 size_t mheap_free_pages(pfn_t pfn, size_t n)
 {
-	/* A frame of an object or of metadata is allocated in the bitmap as well: its class byte
-	 * tells. */
+	size_t best = 0;
+
 	for (size_t i = 0; i < n; i++) {
-		if (arena_class(pfn_add(pfn, i)) != PAGECLASS_FREE)
+		if (!may_be_callers(pfn_add(pfn, i)))
 			return i;
 	}
-	struct mheap *heap = heap_of(pfn);
+	/* another node's allocator says 0 */
+	for (unsigned node = 0; node < mheap_node_count(); node++) {
+		size_t freed = pagealloc_free(&mheaps[node].pages, pfn, n);
 
-	if (!heap)
-		return 0;
-	size_t freed = pagealloc_free(&heap->pages, pfn, n);
-	if (freed == n)
-		note_frames_in(heap, n);
-	return freed;
+		if (freed == n) {
+			note_frames_in(&mheaps[node], n);
+			return n;
+		}
+		if (freed > best)
+			best = freed;
+	}
+	return best;
 }
 
 unsigned mheap_take_frames(void **out, unsigned n)
@@ -122,14 +126,17 @@ void *mheap_give_frames(void **frames, unsigned n)
 		pfns[i] = slot_to_frame(frames[i]);
 	sort_pfns(pfns, n);
 	for (unsigned at = 0; at < n;) {
-		struct mheap *heap = frame_heap(pfns[at]);
+		pfn_t start;
+		size_t pages;
+		struct mheap *heap =
+			may_be_callers(pfns[at]) ? heap_of(pfns[at], &start, &pages) : NULL;
 		unsigned run = at + 1;
 
 		if (!heap) {
 			first_bad = frame_to_slot(pfns[at++]);
 			continue;
 		}
-		while (run < n && frame_heap(pfns[run]) == heap)
+		while (run < n && pfns[run].v - start.v < pages && may_be_callers(pfns[run]))
 			run++;
 		pfn_t bad = SLATE_PFN_NONE;
 		size_t freed = pagealloc_free_batch(&heap->pages, pfns + at, run - at, &bad);

@@ -44,13 +44,15 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 	region->run_taken = PAGE_BIT_NONE;
 	region->pending[0] = SIZE_MAX;
 	region->pending[1] = SIZE_MAX;
+	region->searches = 0;
 	region->bitmap = (bitword_t *)(tree + page_tree_bytes(chunks));
 	region->base = pfn.v;
 	region->pages = pages;
 	region->origin = pfn.v - first_bit;
 	region->first_bit = first_bit;
 	region->end_bit = end_bit;
-	atomic_init(&region->next, NULL);
+	region->removable = false;
+	region->next = NULL;
 
 	for (size_t i = 0; i < chunks * PAGE_CHUNK_WORDS; i++)
 		region->bitmap[i] = 0;

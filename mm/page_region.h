@@ -23,8 +23,6 @@
 #ifndef MM_PAGE_REGION_H
 #define MM_PAGE_REGION_H
 
-#include <stdatomic.h>
-
 #include <slate/types.h>
 
 #include "mm/page_tree.h"
@@ -40,15 +38,17 @@ struct page_region {
 	size_t run_pages;  /* (lock) */
 	size_t run_taken;  /* (lock) the run that set run_from begins here */
 	size_t pending[2]; /* (lock) chunks that are stale in the tree; SIZE_MAX: none */
+	unsigned searches; /* (lock) that stand in it while the lock is open */
 
-	bitword_t *bitmap;                  /* (c) ones are allocated frames */
-	size_t base;                        /* (c) the first frame's number */
-	size_t pages;                       /* (c) */
-	size_t origin;                      /* (c) frame number of bit 0 */
-	size_t first_bit;                   /* (c) base - origin */
-	size_t end_bit;                     /* (c) first_bit + pages */
-	_Atomic(struct page_region *) next; /* (a) release by pagealloc_add(); ascending address */
-	struct page_tree tree;              /* (lock) */
+	bitword_t *bitmap;        /* (c) ones are allocated frames */
+	size_t base;              /* (c) the first frame's number */
+	size_t pages;             /* (c) */
+	size_t origin;            /* (c) frame number of bit 0 */
+	size_t first_bit;         /* (c) base - origin */
+	size_t end_bit;           /* (c) first_bit + pages */
+	bool removable;           /* (c) holds nothing that stays for good, while others can */
+	struct page_region *next; /* (lock) ascending address */
+	struct page_tree tree;    /* (lock) */
 };
 
 static inline pfn_t page_region_pfn(const struct page_region *region, size_t bit)

@@ -2,8 +2,8 @@
 /*
  * pagealloc.c (level 3) - the frames of a node: its regions, in ascending order, under one lock.
  *
- * Regions are few, one a populated range of the boot map, and they never go; so a walk over them
- * is cheap, and needs no lock where only their bounds are read.
+ * Regions are few, one a populated range of memory, so a walk over them is cheap. One can go while
+ * a search in it lets other CPUs in: the search counts itself, and looks again when it is back.
  */
 #include "mm/pagealloc.h"
 
@@ -16,7 +16,8 @@
 void pagealloc_init(struct pagealloc *pa, unsigned node)
 {
 	mm_lock_init(&pa->lock, RANK_PAGEALLOC);
-	atomic_init(&pa->regions, NULL);
+	pa->regions = NULL;
+	pa->isolated = NULL;
 	atomic_init(&pa->total_pages, 0);
 	atomic_init(&pa->free_pages, 0);
 	pa->recent = NULL;
@@ -31,30 +32,24 @@ size_t pagealloc_region_bytes(size_t pages)
 	return page_region_bytes(pages);
 }
 
-/* Link a region in where it belongs; false when it overlaps one that is there. */
-static bool region_link_locked(struct pagealloc *pa, struct page_region *region)
+bool pagealloc_link_locked(struct pagealloc *pa, struct page_region *region)
 {
-	_Atomic(struct page_region *) *link = &pa->regions;
-	struct page_region *after;
+	struct page_region **link = &pa->regions;
 	size_t start = region->base;
 	size_t end = region->base + region->pages;
 
 	mm_lock_assert_held(&pa->lock);
-	/* relaxed: links change under the lock only */
-	for (; (after = atomic_load_explicit(link, memory_order_relaxed)); link = &after->next) {
-		if (start < after->base + after->pages)
-			break;
-	}
-	if (after && end > after->base)
+	while (*link && start >= (*link)->base + (*link)->pages)
+		link = &(*link)->next;
+	if (*link && end > (*link)->base)
 		return false;
-	atomic_store_explicit(&region->next, after, memory_order_relaxed);
-	/* release: pairs with the acquire in pagealloc_regions(); the region is laid out */
-	atomic_store_explicit(link, region, memory_order_release);
-	pa->region_count++;
+	region->next = *link;
+	*link = region;
 	return true;
 }
 
-bool pagealloc_add(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata)
+static bool add_region(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata,
+		       bool removable)
 {
 	struct page_region *region;
 	unsigned long irq;
@@ -63,10 +58,12 @@ bool pagealloc_add(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata
 	if (pages == 0 || pages > PAGEALLOC_REGION_MAX || pages > SIZE_MAX - pfn.v)
 		return false;
 	region = page_region_init(metadata, pfn, pages);
+	region->removable = removable;
 
 	irq = mm_lock_acquire(&pa->lock);
-	linked = region_link_locked(pa, region);
+	linked = pagealloc_link_locked(pa, region);
 	if (linked) {
+		pa->region_count++;
 		count_add(&pa->total_pages, pages);
 		count_add(&pa->free_pages, pages);
 	}
@@ -74,30 +71,55 @@ bool pagealloc_add(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata
 	return linked;
 }
 
-struct page_region *pagealloc_region_of(struct pagealloc *pa, pfn_t pfn)
+bool pagealloc_add(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata)
+{
+	return add_region(pa, pfn, pages, metadata, false);
+}
+
+bool pagealloc_add_removable(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata)
+{
+	return add_region(pa, pfn, pages, metadata, true);
+}
+
+struct page_region *pagealloc_region_of_locked(struct pagealloc *pa, pfn_t pfn)
 {
 	struct page_region *region = pagealloc_regions(pa);
 
+	mm_lock_assert_held(&pa->lock);
 	while (region && page_region_bit(region, pfn) == PAGE_BIT_NONE)
 		region = pagealloc_next(region);
+	if (!region && pa->isolated && page_region_bit(pa->isolated, pfn) != PAGE_BIT_NONE)
+		region = pa->isolated;
 	return region;
+}
+
+bool pagealloc_bounds(struct pagealloc *pa, pfn_t pfn, pfn_t *start, size_t *pages)
+{
+	unsigned long irq = mm_lock_acquire(&pa->lock);
+	const struct page_region *region = pagealloc_recent_locked(pa, pfn);
+
+	if (region) {
+		*start = (pfn_t){region->base};
+		*pages = region->pages;
+	}
+	mm_lock_release(&pa->lock, irq);
+	return region != NULL;
 }
 
 bool pagealloc_contains(struct pagealloc *pa, pfn_t pfn)
 {
-	return pagealloc_region_of(pa, pfn) != NULL;
+	pfn_t start;
+	size_t pages;
+
+	return pagealloc_bounds(pa, pfn, &start, &pages);
 }
 
 bool pagealloc_is_allocated(struct pagealloc *pa, pfn_t pfn)
 {
-	struct page_region *region = pagealloc_region_of(pa, pfn);
-	unsigned long irq;
-	bool allocated;
+	unsigned long irq = mm_lock_acquire(&pa->lock);
+	struct page_region *region = pagealloc_recent_locked(pa, pfn);
+	bool allocated = region && bitmap_test(region->bitmap, page_region_bit(region, pfn));
 
-	if (!region)
-		return false;
-	irq = mm_lock_acquire(&pa->lock);
-	allocated = bitmap_test(region->bitmap, page_region_bit(region, pfn));
 	mm_lock_release(&pa->lock, irq);
 	return allocated;
 }
@@ -129,6 +151,21 @@ static bool fit_is_plain(const struct page_fit *fit, const struct page_region *r
 	       (fit->end.v == 0 || fit->end.v >= region->base + region->pages);
 }
 
+/*
+ * Let other CPUs in for a moment. False: the region was isolated meanwhile, nothing may be taken
+ * there. Its next one is still the right one: only one region goes at a time.
+ */
+static bool pause_search_locked(struct pagealloc *pa, struct page_region *region,
+				unsigned long *irq)
+{
+	mm_lock_assert_held(&pa->lock);
+	region->searches++;
+	mm_lock_release(&pa->lock, *irq);
+	*irq = mm_lock_acquire(&pa->lock);
+	region->searches--;
+	return region != pa->isolated;
+}
+
 /* May open the lock for a moment. Out of line, so that the plain way saves no registers for it. */
 static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
 							struct page_region *region, size_t n,
@@ -144,8 +181,8 @@ static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
 	if (n <= NEAR_PAGES && page_region_take(region, search.from, n))
 		return search.from;
 	while ((result = page_search_step(&search)) == PAGE_SEARCH_MORE) {
-		mm_lock_release(&pa->lock, *irq);
-		*irq = mm_lock_acquire(&pa->lock);
+		if (!pause_search_locked(pa, region, irq))
+			return PAGE_BIT_NONE;
 	}
 	if (result == PAGE_SEARCH_NONE)
 		return PAGE_BIT_NONE;
@@ -163,8 +200,8 @@ take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsi
 	mm_lock_assert_held(&pa->lock);
 	if (n > 1 && region->pending[1] != SIZE_MAX) {
 		page_region_settle_one(region);
-		mm_lock_release(&pa->lock, *irq);
-		*irq = mm_lock_acquire(&pa->lock);
+		if (!pause_search_locked(pa, region, irq))
+			return PAGE_BIT_NONE;
 	}
 	return page_search_take(region, n);
 }
@@ -193,7 +230,7 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 		return SLATE_PFN_NONE;
 	irq = mm_lock_acquire(&pa->lock);
 	for (region = pagealloc_regions(pa); region; region = pagealloc_next(region)) {
-		if (region->free_pages < n)
+		if (region->free_pages < n || (fit && fit->stays && region->removable))
 			continue;
 		if (!fit || fit_is_plain(fit, region))
 			bit = take_plain_locked(pa, region, n, &irq);
@@ -210,16 +247,16 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 
 bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n)
 {
-	struct page_region *region = pagealloc_region_of(pa, pfn);
+	struct page_region *region;
 	unsigned long irq;
 	bool taken;
 
-	if (n == 0 || !region)
-		return false;
-	if (!page_region_holds(region, pfn, n))
+	if (n == 0)
 		return false;
 	irq = mm_lock_acquire(&pa->lock);
-	taken = page_region_take(region, pfn.v - region->origin, n);
+	region = pagealloc_recent_locked(pa, pfn);
+	taken = region && region != pa->isolated && page_region_holds(region, pfn, n) &&
+		page_region_take(region, pfn.v - region->origin, n);
 	if (taken)
 		count_sub(&pa->free_pages, n);
 	mm_lock_release(&pa->lock, irq);
@@ -235,7 +272,7 @@ static size_t count_taken_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
 
 	mm_lock_assert_held(&pa->lock);
 	while (done < n) {
-		struct page_region *region = pagealloc_region_of(pa, pfn_add(pfn, done));
+		struct page_region *region = pagealloc_region_of_locked(pa, pfn_add(pfn, done));
 		size_t bit, end;
 
 		if (!region)

@@ -16,12 +16,13 @@ struct page_region; /* one contiguous populated range and its tree; private */
 
 struct pagealloc {
 	struct mm_lock lock;
-	_Atomic(struct page_region *) regions; /* (a) ascending by address; they never go */
-	struct page_region *recent;            /* (lock) where the last free was */
-	size_t region_count;                   /* (lock) */
-	_Atomic size_t total_pages;            /* (lock) written; (a) read relaxed by statistics */
-	_Atomic size_t free_pages;             /* likewise; the sum of the regions' */
-	unsigned node;                         /* (const) */
+	struct page_region *regions;  /* (lock) ascending by address */
+	struct page_region *isolated; /* (lock) is being removed: takes frames back, serves none */
+	struct page_region *recent;   /* (lock) where the last free was */
+	size_t region_count;          /* (lock) */
+	_Atomic size_t total_pages;   /* (lock) written; (a) read relaxed by statistics */
+	_Atomic size_t free_pages;    /* likewise; the sum of the regions' */
+	unsigned node;                /* (const) */
 };
 
 /* What a run must satisfy; all in frames. Zeroes: no constraint. */
@@ -30,6 +31,7 @@ struct page_fit {
 	pfn_t end;             /* the run ends at or below; v == 0: no limit */
 	size_t align_pages;    /* power of two; 0 or 1: any */
 	size_t boundary_pages; /* power of two that the run does not cross; 0: none */
+	bool stays;            /* for good: not out of regions that may be removed */
 };
 
 void pagealloc_init(struct pagealloc *pa, unsigned node);
@@ -50,6 +52,29 @@ size_t pagealloc_region_bytes(size_t pages);
  * region into another. Metadata is written before the lock is taken.
  */
 bool pagealloc_add(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata);
+
+/* The same for a region that pagealloc_remove() may take away. */
+bool pagealloc_add_removable(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata);
+
+/*
+ * The region that holds pfn serves no request from now on; frames that come back are taken. Until
+ * pagealloc_restore() or pagealloc_remove(); one at a time, the caller serialises. False when there
+ * is none.
+ */
+bool pagealloc_isolate(struct pagealloc *pa, pfn_t pfn);
+void pagealloc_restore(struct pagealloc *pa);
+
+/*
+ * Forget the isolated region: its metadata is the caller's again. False, and nothing happens, while
+ * frames of it are allocated or a search stands in it.
+ */
+bool pagealloc_remove(struct pagealloc *pa);
+
+/*
+ * The first allocated run of the isolated region in [from, end), cut there; *pages 0 and the place
+ * to go on when the next few thousand frames are free. Bounded work.
+ */
+pfn_t pagealloc_isolated_taken(struct pagealloc *pa, pfn_t from, pfn_t end, size_t *pages);
 
 /*
  * Lowest run of n frames that fits (fit may be NULL), or SLATE_PFN_NONE; also for n == 0 and for a
@@ -81,8 +106,11 @@ size_t pagealloc_free(struct pagealloc *pa, pfn_t pfn, size_t n);
  */
 size_t pagealloc_free_batch(struct pagealloc *pa, const pfn_t *pfns, size_t n, pfn_t *bad);
 
-/* Does this node hold pfn? Lock-free. */
+/* Does this node hold pfn? */
 bool pagealloc_contains(struct pagealloc *pa, pfn_t pfn);
+
+/* The bounds of the region that holds pfn; false when none does. */
+bool pagealloc_bounds(struct pagealloc *pa, pfn_t pfn, pfn_t *start, size_t *pages);
 
 /* Is it a frame of this node, and allocated? */
 bool pagealloc_is_allocated(struct pagealloc *pa, pfn_t pfn);

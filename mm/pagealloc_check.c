@@ -129,32 +129,51 @@ const char *page_region_check(struct page_region *region, pfn_t *where)
 	return wrong ? wrong : check_hints(region, where);
 }
 
+/* What the regions of a node sum up to. */
+struct node_sum {
+	size_t count;
+	size_t total;
+	size_t free;
+	size_t end; /* of the last one */
+};
+
+static const char *add_region(struct page_region *region, struct node_sum *sum, pfn_t *where)
+{
+	const char *wrong = page_region_check(region, where);
+
+	if (wrong)
+		return wrong;
+	*where = (pfn_t){region->base};
+	if (where->v < sum->end)
+		return "page allocator: regions overlap or are out of order";
+	sum->end = region->base + region->pages;
+	sum->count++;
+	sum->total += region->pages;
+	sum->free += region->free_pages;
+	return NULL;
+}
+
 static const char *check_node_locked(struct pagealloc *pa, pfn_t *where)
 {
-	size_t count = 0, total = 0, free = 0, end = 0;
+	struct node_sum sum = {0};
+	const char *wrong = NULL;
 
 	mm_lock_assert_held(&pa->lock);
-	for (struct page_region *region = pagealloc_regions(pa); region;
-	     region = pagealloc_next(region)) {
-		const char *wrong = page_region_check(region, where);
-
-		if (wrong)
-			return wrong;
-		*where = (pfn_t){region->base};
-		if (where->v < end)
-			return "page allocator: regions overlap or are out of order";
-		end = region->base + region->pages;
-		count++;
-		total += region->pages;
-		free += region->free_pages;
-	}
+	for (struct page_region *region = pagealloc_regions(pa); region && !wrong;
+	     region = pagealloc_next(region))
+		wrong = add_region(region, &sum, where);
+	sum.end = 0;
+	if (pa->isolated && !wrong)
+		wrong = add_region(pa->isolated, &sum, where);
+	if (wrong)
+		return wrong;
 	*where = SLATE_PFN_NONE;
-	if (count != pa->region_count)
+	if (sum.count != pa->region_count)
 		return "page allocator: number of regions";
 	/* relaxed: written under the lock */
-	if (total != atomic_load_explicit(&pa->total_pages, memory_order_relaxed))
+	if (sum.total != atomic_load_explicit(&pa->total_pages, memory_order_relaxed))
 		return "page allocator: frames are not the sum of its regions'";
-	if (free != atomic_load_explicit(&pa->free_pages, memory_order_relaxed))
+	if (sum.free != atomic_load_explicit(&pa->free_pages, memory_order_relaxed))
 		return "page allocator: free frames are not the sum of its regions'";
 	return NULL;
 }

@@ -22,21 +22,24 @@ static inline void count_sub(_Atomic size_t *count, size_t n)
 	count_add(count, (size_t)0 - n);
 }
 
-/* acquire, in both: pairs with the release in pagealloc_add(), for those who hold no lock */
+/* Those that serve requests, in ascending order; the caller holds the lock. */
 static inline struct page_region *pagealloc_regions(struct pagealloc *pa)
 {
-	return atomic_load_explicit(&pa->regions, memory_order_acquire);
+	return pa->regions;
 }
 
 static inline struct page_region *pagealloc_next(struct page_region *region)
 {
-	return atomic_load_explicit(&region->next, memory_order_acquire);
+	return region->next;
 }
 
-/* The region that holds pfn, or NULL. Lock-free; only its bounds are constant. */
-struct page_region *pagealloc_region_of(struct pagealloc *pa, pfn_t pfn);
+/* The region that holds pfn, isolated or not, or NULL. */
+struct page_region *pagealloc_region_of_locked(struct pagealloc *pa, pfn_t pfn);
 
-/* The same under the lock: the last one is asked first. */
+/* Link a region in where it belongs; false when it overlaps one that is there. */
+bool pagealloc_link_locked(struct pagealloc *pa, struct page_region *region);
+
+/* The same as pagealloc_region_of_locked(): the last one is asked first. */
 static inline struct page_region *pagealloc_recent_locked(struct pagealloc *pa, pfn_t pfn)
 {
 	struct page_region *region = pa->recent;
@@ -44,7 +47,7 @@ static inline struct page_region *pagealloc_recent_locked(struct pagealloc *pa, 
 	mm_lock_assert_held(&pa->lock);
 	if (region && page_region_bit(region, pfn) != PAGE_BIT_NONE)
 		return region;
-	region = pagealloc_region_of(pa, pfn);
+	region = pagealloc_region_of_locked(pa, pfn);
 	if (region)
 		pa->recent = region;
 	return region;

@@ -130,7 +130,7 @@ bool slate_node_stats(unsigned node, struct slate_node_stats *stats)
 	struct mheap *heap = &mheaps[node];
 	unsigned long irq = mm_lock_acquire(&heap->pages.lock);
 
-	stats->total_pages = heap->pages.total_pages + heap->carved_pages;
+	stats->total_pages = heap->pages.total_pages + counter(&heap->carved_pages);
 	stats->free_pages = heap->pages.free_pages;
 	mm_lock_release(&heap->pages.lock, irq);
 	stats->largest_run_pages = pagealloc_largest(&heap->pages);
