@@ -31,12 +31,13 @@ enum page_class {
 	PAGECLASS_SPAN_LAST = 2 * SIZECLASS_COUNT - 1,
 	PAGECLASS_FREE, /* ours, in no span: free, or cached, or a frame run's (the bitmap tells) */
 	PAGECLASS_LARGE, /* a large object's frames */
-	PAGECLASS_STACK,
+	PAGECLASS_STACK, /* a stack's frames, but its lowest one; and its guard page */
 	PAGECLASS_TINY,
-	PAGECLASS_TYPED, /* a typed cache's span */
-	PAGECLASS_META,  /* Slate's own */
-	PAGECLASS_SLOW,  /* look at the span: specials, unswept, being removed */
-	PAGECLASS_COUNT
+	PAGECLASS_TYPED,      /* a typed cache's span */
+	PAGECLASS_META,       /* Slate's own */
+	PAGECLASS_SLOW,       /* look at the span: specials, unswept, being removed */
+	PAGECLASS_STACK_HEAD, /* + order: the lowest frame of a stack */
+	PAGECLASS_COUNT = PAGECLASS_STACK_HEAD + SLATE_STACK_ORDERS
 };
 _Static_assert(PAGECLASS_COUNT <= 255, "a class must fit a byte");
 

@@ -190,6 +190,12 @@ static void free_special(void *object, unsigned class, const char *call)
 			       "the frame holds no objects: free, or a frame run", object, 0, NULL);
 		break;
 	default:
+		if (class == PAGECLASS_STACK || class - PAGECLASS_STACK_HEAD < SLATE_STACK_ORDERS) {
+			report_pointer(SLATE_CRIME_NOT_OBJECT, call,
+				       "the frame is a stack's: slate_stack_free() takes it",
+				       object, 0, NULL);
+			break;
+		}
 		report_pointer(SLATE_CRIME_NOT_OBJECT, call, "the frame is the allocator's own",
 			       object, 0, NULL);
 		break;

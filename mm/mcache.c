@@ -17,6 +17,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/percpu.h"
+#include "mm/stackcache.h"
 
 /* A magazine holds at most this many bytes of objects, a depot at most that many; but at least two.
  */
@@ -26,24 +27,36 @@
 /* Fewer objects than this make the exchange of magazines show in the cost of a pair. */
 #define REFILL_MIN 32u
 
+/* A refill makes at most this many stacks: each is many frames, and a guard page to unmap. */
+#define STACK_REFILL 8u
+
 _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 
 struct mcache mcache_boot;
-uint16_t mcache_exchange_offset[PAGECLASS_COUNT];
+uint16_t mcache_exchange_offset[MCACHE_CLASSES];
 bool mcache_any_online;
 _Atomic size_t mcache_drain_wanted;
 
 static struct fixalloc magazines;
-static struct depot depots[PAGECLASS_FRAME + 1];
-static uint8_t capacity[PAGECLASS_COUNT]; /* (const) after mcache_init() */
+static struct depot depots[MCACHE_CLASSES];
+static uint8_t capacity[MCACHE_CLASSES]; /* (const) after mcache_init() */
+
+static bool is_stack(unsigned class)
+{
+	return class >= MCACHE_STACK && class < MCACHE_CLASSES;
+}
+
 static size_t object_bytes(unsigned class)
 {
+	if (is_stack(class))
+		return SLATE_PAGE_SIZE << (class - MCACHE_STACK);
 	return class == PAGECLASS_FRAME ? SLATE_PAGE_SIZE : sizeclass_bytes[class >> 1];
 }
 
 static bool has_magazines(unsigned class)
 {
-	return (class >= 2 && class <= PAGECLASS_SPAN_LAST) || class == PAGECLASS_FRAME;
+	return (class >= 2 && class <= PAGECLASS_SPAN_LAST) || class == PAGECLASS_FRAME ||
+	       is_stack(class);
 }
 
 unsigned mcache_capacity(unsigned class)
@@ -59,6 +72,8 @@ static unsigned clamp(size_t value, unsigned low, unsigned high)
 /* What a refill brings the take magazine to: half of it, and enough that exchanges are rare. */
 static unsigned refill_level(unsigned class)
 {
+	if (is_stack(class))
+		return clamp(capacity[class] / 2u, 1, STACK_REFILL);
 	return capacity[class] <= REFILL_MIN       ? capacity[class]
 	       : capacity[class] <= 2 * REFILL_MIN ? REFILL_MIN
 						   : (capacity[class] + 1u) / 2;
@@ -89,7 +104,7 @@ static void cache_init(struct mcache *cache)
 void mcache_init(void)
 {
 	fixalloc_init(&magazines, "magazine", MAGAZINE_BYTES, MAGAZINE_BYTES);
-	for (unsigned class = 0; class <= PAGECLASS_FRAME; class ++) {
+	for (unsigned class = 0; class < MCACHE_CLASSES; class ++) {
 		if (!has_magazines(class))
 			continue;
 		size_t cap =
@@ -165,6 +180,8 @@ static unsigned source_take(unsigned class, void **out, unsigned n)
 {
 	if (class == PAGECLASS_FRAME)
 		return mheap_take_frames(out, n);
+	if (is_stack(class))
+		return stackcache_take(class - MCACHE_STACK, out, n);
 	return mcentral_take(class, out, n);
 }
 
@@ -183,6 +200,10 @@ static void report_bad_frame(void *slot, const char *call)
 
 static void source_give(unsigned class, void **objects, unsigned n, const char *call)
 {
+	if (is_stack(class)) {
+		stackcache_give(objects, n);
+		return;
+	}
 	if (class != PAGECLASS_FRAME) {
 		mcentral_give(class, objects, n, call);
 		return;
@@ -298,7 +319,7 @@ void *mcache_take_anyctx(unsigned class)
 
 	if (!object)
 		object = percpu_exchange(class);
-	if (!object && class != PAGECLASS_FRAME)
+	if (!object && class <= PAGECLASS_SPAN_LAST)
 		mcentral_try_take(class, &object);
 	return object;
 }
@@ -411,7 +432,7 @@ void mcache_drain(void)
 	struct mcache *cache = percpu_cache();
 
 	port_irq_restore(irq);
-	for (unsigned class = 0; class <= PAGECLASS_FRAME; class ++) {
+	for (unsigned class = 0; class < MCACHE_CLASSES; class ++) {
 		if (has_magazines(class))
 			drain_class(class);
 	}
@@ -454,9 +475,24 @@ static magtop_t magazine_halve(unsigned class, magtop_t top)
 	return top - n;
 }
 
+/* Interrupts are off, and a stack is long work: one at a time. */
+static bool return_stack(enum mcache_side side, unsigned class)
+{
+	magtop_t top = percpu_detach(side, class);
+	bool any = magazine_count(top, capacity[class]) > 0;
+
+	if (any)
+		source_give(class, top--, 1, "slate_poll");
+	put_back(side, class, top);
+	return any;
+}
+
 /* Returns whether anything went home. */
 static bool return_idle(unsigned class)
 {
+	if (is_stack(class))
+		return return_stack(MCACHE_GIVE, class) || return_stack(MCACHE_TAKE, class);
+
 	magtop_t give = percpu_detach(MCACHE_GIVE, class);
 
 	if (magazine_count(give, capacity[class]) > 0) {
@@ -503,7 +539,7 @@ void mcache_poll(void)
 			cache->over_bound = cache->round_bytes > SLATE_CACHE_BYTES;
 			cache->round_bytes = 0;
 		}
-		cache->poll_class = (uint16_t)(class == PAGECLASS_FRAME ? 0 : class + 1);
+		cache->poll_class = (uint16_t)(class + 1 == MCACHE_CLASSES ? 0 : class + 1);
 		if (has_magazines(class) && poll_class(cache, class))
 			return;
 	}
@@ -511,7 +547,7 @@ void mcache_poll(void)
 
 void mcache_drain_depots(void)
 {
-	for (unsigned class = 0; class <= PAGECLASS_FRAME; class ++) {
+	for (unsigned class = 0; class < MCACHE_CLASSES; class ++) {
 		struct magazine *full;
 
 		if (!has_magazines(class))

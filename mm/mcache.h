@@ -27,8 +27,16 @@ enum mcache_side {
 	MCACHE_TAKE = 256,
 };
 
+/*
+ * Classes beyond the class bytes: stacks by order. Their class bytes themselves
+ * (PAGECLASS_STACK_HEAD) have no magazines, so that slate_free() of a stack is a report.
+ */
+#define MCACHE_STACK   PAGECLASS_COUNT
+#define MCACHE_CLASSES (MCACHE_STACK + SLATE_STACK_ORDERS)
+
 /* Entries for every value of a class byte, so that none needs a check. */
 #define MCACHE_ENTRIES 256
+_Static_assert(MCACHE_CLASSES <= MCACHE_ENTRIES, "a class has an entry");
 
 /* Offsets from give are known to arch/ARCH/rseq.S, see mm/rseq.h. */
 struct mcache {
@@ -72,7 +80,7 @@ extern struct mcache mcache_boot;
 extern bool mcache_any_online; /* (c) after the first slate_cpu_online() */
 
 /* (c) the byte offset, in its magazine, of the lowest give top that is worth an exchange */
-extern uint16_t mcache_exchange_offset[PAGECLASS_COUNT];
+extern uint16_t mcache_exchange_offset[MCACHE_CLASSES];
 
 static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
 {

@@ -144,12 +144,34 @@ void *mheap_alloc_metadata(struct fixalloc *fa)
 
 /* ---- Spans ---- */
 
+static _Atomic size_t *span_pages_counter(const struct mspan *span)
+{
+	struct mheap *heap = &mheaps[span->node];
+
+	return span->span_class == PAGECLASS_STACK ? &heap->stack_pages : &heap->object_pages;
+}
+
+unsigned mheap_class_at(const struct mspan *span, size_t i)
+{
+	size_t usable_pages = span->elem_bytes >> SLATE_PAGE_SHIFT;
+
+	if (span->span_class != PAGECLASS_STACK || i != span->pages - usable_pages)
+		return span->span_class;
+	return PAGECLASS_STACK_HEAD + bits_ctz64(usable_pages);
+}
+
 static void register_span(struct mspan *span)
 {
 	struct mheap *heap = &mheaps[span->node];
 
-	atomic_fetch_add_explicit(&heap->object_pages, span->pages, memory_order_relaxed);
+	atomic_fetch_add_explicit(span_pages_counter(span), span->pages, memory_order_relaxed);
 	arena_set_span(virt_to_pfn((void *)span->base), span->pages, span, span->span_class);
+	if (span->span_class == PAGECLASS_STACK) {
+		size_t head = span->pages - (span->elem_bytes >> SLATE_PAGE_SHIFT);
+
+		arena_set_class(virt_to_pfn(mheap_manual_start(span)), 1,
+				mheap_class_at(span, head));
+	}
 
 	unsigned long irq = mm_lock_acquire(&heap->lock);
 	list_insert_back(&heap->all, &span->all_link);
@@ -218,6 +240,39 @@ struct mspan *mheap_alloc_large(size_t pages, size_t align_pages)
 	return span;
 }
 
+struct mspan *mheap_alloc_manual(size_t pages)
+{
+	struct mspan *span = mheap_alloc_metadata(&span_structs);
+
+	if (!span)
+		return NULL;
+	void *base = span_frames(span, pages, 1);
+
+	if (!base) {
+		fixalloc_free(&span_structs, span);
+		return NULL;
+	}
+	mspan_init_manual(span, base, pages, pages << SLATE_PAGE_SHIFT);
+	return span;
+}
+
+void mheap_publish_manual(struct mspan *span, size_t usable_pages, size_t spare_pages)
+{
+	char *base = (char *)span->base;
+
+	MM_ASSERT(usable_pages + spare_pages <= span->pages);
+	if (spare_pages > 0) {
+		size_t freed =
+			pagealloc_free(&mheaps[span->node].pages, virt_to_pfn(base), spare_pages);
+
+		MM_ASSERT(freed == spare_pages);
+		(void)freed;
+	}
+	mspan_init_manual(span, base + (spare_pages << SLATE_PAGE_SHIFT), span->pages - spare_pages,
+			  usable_pages << SLATE_PAGE_SHIFT);
+	register_span(span);
+}
+
 void mheap_free_span(struct mspan *span)
 {
 	struct mheap *heap = &mheaps[span->node];
@@ -237,7 +292,7 @@ void mheap_free_span(struct mspan *span)
 	unsigned long *bits = mspan_kill(span);
 
 	arena_set_class(pfn, pages, PAGECLASS_FREE);
-	atomic_fetch_sub_explicit(&heap->object_pages, pages, memory_order_relaxed);
+	atomic_fetch_sub_explicit(span_pages_counter(span), pages, memory_order_relaxed);
 	size_t freed = pagealloc_free(&heap->pages, pfn, pages);
 	MM_ASSERT(freed == pages);
 	(void)freed;

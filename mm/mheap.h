@@ -5,9 +5,10 @@
  *
  * Per node, under the locks of the page allocator and of the heap:
  *
- *   pages in use = object_pages + frame_pages + metadata_pages
+ *   pages in use = object_pages + stack_pages + frame_pages + metadata_pages
  *
- * where frame_pages counts runs that callers own and single frames in magazines.
+ * where frame_pages counts runs that callers own and single frames in magazines, and stack_pages
+ * guard pages and stacks in magazines, too.
  */
 #ifndef MM_MHEAP_H
 #define MM_MHEAP_H
@@ -23,6 +24,7 @@ struct mheap {
 	size_t span_count;   /* (lock) */
 	_Atomic size_t
 		object_pages;       /* (a) relaxed: written where the span is, read by statistics */
+	_Atomic size_t stack_pages; /* (a) relaxed, likewise */
 	_Atomic size_t frame_pages; /* (a) relaxed */
 	_Atomic size_t metadata_pages; /* (a) relaxed: taken from the page allocator, and carved
 					  before it */
@@ -74,7 +76,24 @@ struct mspan *mheap_alloc_span(unsigned span_class);
 /* A large object: pages > 0, aligned to align_pages (power of two; 0: any). */
 struct mspan *mheap_alloc_large(size_t pages, size_t align_pages);
 
-/* The span's objects are all free; it is on no mcentral list. */
+/*
+ * A manual span in two steps. What the first returns nobody else can see, so that a hook of the
+ * kernel may work on its frames in between; the second publishes it, with usable_pages at its end
+ * handed out, after giving back the lowest spare_pages frames.
+ */
+struct mspan *mheap_alloc_manual(size_t pages);
+void mheap_publish_manual(struct mspan *span, size_t usable_pages, size_t spare_pages);
+
+/* What a manual span hands out starts here. */
+static inline void *mheap_manual_start(const struct mspan *span)
+{
+	return (void *)(span->base + (span->pages << SLATE_PAGE_SHIFT) - span->elem_bytes);
+}
+
+/* The class byte that frame i of a span must have. */
+unsigned mheap_class_at(const struct mspan *span, size_t i);
+
+/* The span's objects are all free; it is on no mcentral list. Manual spans: claimed. */
 void mheap_free_span(struct mspan *span);
 
 /* Frame runs. See slate_page_alloc(). node: preferred, or SLATE_ANY_NODE. */

@@ -32,6 +32,7 @@ void mm_assert_failed(const char *expr, const char *file, int line);
 #define POISON_FREED    0x5a /* object given back */
 #define POISON_REDZONE  0xbb
 #define POISON_METADATA 0xd7 /* metadata given back to fixalloc */
+#define POISON_STACK    0x57 /* of a kernel stack, not yet used */
 
 void mm_poison(void *start, uint8_t byte, size_t size_bytes);
 /* Offset of the first byte that is not the pattern, or size_bytes. */

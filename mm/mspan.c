@@ -18,7 +18,8 @@ static unsigned words_of(const struct mspan *span)
 }
 
 static void span_set_up(struct mspan *span, void *base, size_t pages, size_t elem_bytes,
-			size_t elem_count, unsigned span_class, unsigned long *bits)
+			size_t elem_count, unsigned span_class, unsigned long *bits,
+			enum mspan_state state)
 {
 	span->base = (uintptr_t)base;
 	span->pages = pages;
@@ -33,7 +34,7 @@ static void span_set_up(struct mspan *span, void *base, size_t pages, size_t ele
 	for (unsigned i = 0; i < words_of(span); i++)
 		span->alloc_bits[i] = 0;
 	/* release: pairs with the acquire in mspan_state() */
-	atomic_store_explicit(&span->state, MSPAN_IN_USE, memory_order_release);
+	atomic_store_explicit(&span->state, (uint8_t)state, memory_order_release);
 }
 
 bool mspan_needs_bits(unsigned span_class)
@@ -49,12 +50,20 @@ void mspan_init(struct mspan *span, void *base, size_t pages, unsigned span_clas
 	MM_ASSERT(pages == sizeclass_pages[sizeclass]);
 	MM_ASSERT((bits != NULL) == mspan_needs_bits(span_class));
 	span_set_up(span, base, pages, sizeclass_bytes[sizeclass], sizeclass_elems[sizeclass],
-		    span_class, bits);
+		    span_class, bits, MSPAN_IN_USE);
 }
 
 void mspan_init_large(struct mspan *span, void *base, size_t pages)
 {
-	span_set_up(span, base, pages, pages << SLATE_PAGE_SHIFT, 1, PAGECLASS_LARGE, NULL);
+	span_set_up(span, base, pages, pages << SLATE_PAGE_SHIFT, 1, PAGECLASS_LARGE, NULL,
+		    MSPAN_IN_USE);
+	span->inline_bits[0] = 1;
+	span->allocated = 1;
+}
+
+void mspan_init_manual(struct mspan *span, void *base, size_t pages, size_t usable_bytes)
+{
+	span_set_up(span, base, pages, usable_bytes, 1, PAGECLASS_STACK, NULL, MSPAN_MANUAL);
 	span->inline_bits[0] = 1;
 	span->allocated = 1;
 }
@@ -68,13 +77,13 @@ unsigned long *mspan_kill(struct mspan *span)
 	return bits == span->inline_bits ? NULL : bits;
 }
 
-bool mspan_claim(struct mspan *span)
+bool mspan_transition(struct mspan *span, enum mspan_state from, enum mspan_state to)
 {
-	uint8_t expected = MSPAN_IN_USE;
+	uint8_t expected = (uint8_t)from;
 
 	/* relaxed: of two callers one wins; what the winner writes later is ordered by the locks it
 	 * takes */
-	return atomic_compare_exchange_strong_explicit(&span->state, &expected, MSPAN_CLAIMED,
+	return atomic_compare_exchange_strong_explicit(&span->state, &expected, (uint8_t)to,
 						       memory_order_relaxed, memory_order_relaxed);
 }
 
@@ -116,8 +125,8 @@ unsigned mspan_take(struct mspan *span, void **out, unsigned n)
 /* Index of the object that holds addr; elem_count or more for the unused tail. */
 static size_t object_index(const struct mspan *span, uintptr_t addr)
 {
-	if (span->span_class == PAGECLASS_LARGE)
-		return 0;
+	if (span->span_class > PAGECLASS_SPAN_LAST)
+		return 0; /* a large object, a stack */
 	return sizeclass_index(span->span_class >> 1, addr - span->base);
 }
 

@@ -33,7 +33,7 @@ enum mspan_state {
 	MSPAN_DEAD,    /* the struct is free */
 	MSPAN_IN_USE,  /* objects */
 	MSPAN_MANUAL,  /* owned by its caller: stacks */
-	MSPAN_CLAIMED, /* a large object on its way home */
+	MSPAN_CLAIMED, /* a large object or a stack on its way home */
 	MSPAN_STATES
 };
 
@@ -71,6 +71,10 @@ void mspan_init(struct mspan *span, void *base, size_t pages, unsigned span_clas
 /* The same for one large object that fills the span. */
 void mspan_init_large(struct mspan *span, void *base, size_t pages);
 
+/* A run that its caller owns: usable_bytes at its end are handed out, what lies below guards them.
+ */
+void mspan_init_manual(struct mspan *span, void *base, size_t pages, size_t usable_bytes);
+
 /* Back to dead; returns the bits that mspan_init() was given. */
 unsigned long *mspan_kill(struct mspan *span);
 
@@ -100,8 +104,14 @@ static inline enum mspan_state mspan_state(const struct mspan *span)
 	return (enum mspan_state)atomic_load_explicit(&span->state, memory_order_acquire);
 }
 
-/* Large objects: in use -> claimed, by one caller only; false for all others. */
-bool mspan_claim(struct mspan *span);
+/* From one state to another, by one caller only; false for all others. */
+bool mspan_transition(struct mspan *span, enum mspan_state from, enum mspan_state to);
+
+/* Large objects: in use -> claimed. */
+static inline bool mspan_claim(struct mspan *span)
+{
+	return mspan_transition(span, MSPAN_IN_USE, MSPAN_CLAIMED);
+}
 
 /* "dead", "in use" ... */
 const char *mspan_state_name(enum mspan_state state);

@@ -24,6 +24,8 @@ void slate_free_slow(void *object);
 void slate_free_sized_slow(void *object, size_t size_bytes);
 pfn_t slate_frame_alloc_slow(void);
 void slate_frame_free_slow(pfn_t pfn);
+void *slate_stack_alloc_slow(unsigned order);
+void slate_stack_free_slow(void *stack);
 
 /* Element size of an object; 0 and a report in the name of call when the pointer is none. */
 size_t object_size(const void *object, const char *call);

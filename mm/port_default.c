@@ -25,6 +25,17 @@ WEAK bool port_irq_enabled(void)
 	return false;
 }
 
+WEAK bool port_guard_unmap(void *page)
+{
+	(void)page;
+	return false;
+}
+
+WEAK void port_guard_map(void *page)
+{
+	(void)page;
+}
+
 WEAK void port_relax(void)
 {
 }

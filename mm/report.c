@@ -15,6 +15,7 @@ static const char *const crime_names[SLATE_CRIMES] = {
 	[SLATE_CRIME_MISALIGNED] = "misaligned pointer",
 	[SLATE_CRIME_WRONG_SIZE] = "wrong size",
 	[SLATE_CRIME_NOT_OBJECT] = "not an object",
+	[SLATE_CRIME_NOT_STACK] = "not a stack",
 	[SLATE_CRIME_PAGE_FREE] = "bad page free",
 	[SLATE_CRIME_CORRUPT] = "corruption",
 	[SLATE_CRIME_WRONG_STAGE] = "wrong stage",

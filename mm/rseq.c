@@ -25,6 +25,9 @@ _Static_assert(RSEQ_MAGAZINE_MASK == MAGAZINE_TOP_MASK, "aligned end of a magazi
 _Static_assert(RSEQ_DUMMY_SLOT == 8 * (MAGAZINE_SLOTS - 1), "dummy top");
 _Static_assert(RSEQ_SIZE_MAX == SIZECLASS_SMALL_MAX, "size table");
 _Static_assert(RSEQ_FRAME_CLASS == PAGECLASS_FRAME, "class of frames");
+_Static_assert(RSEQ_STACK_HEAD == PAGECLASS_STACK_HEAD, "class of stacks");
+_Static_assert(RSEQ_STACK_ORDERS == SLATE_STACK_ORDERS, "orders of stacks");
+_Static_assert(MCACHE_STACK == PAGECLASS_STACK_HEAD + RSEQ_STACK_ORDERS, "class of cached stacks");
 
 uintptr_t slate_interrupt_fixup(uintptr_t pc)
 {

@@ -48,6 +48,7 @@ static void add_node(unsigned node, struct slate_stats *stats)
 	stats->free_pages += pages.free_pages;
 	stats->object_pages += counter(&heap->object_pages);
 	stats->manual_pages += counter(&heap->frame_pages);
+	stats->stack_pages += counter(&heap->stack_pages);
 	stats->metadata_pages += counter(&heap->metadata_pages);
 	stats->large_objects += counter(&heap->large_objects);
 	stats->object_bytes += counter(&heap->large_bytes);
@@ -66,6 +67,8 @@ void slate_stats(struct slate_stats *stats)
 
 	stats->cached_pages = class_cached(PAGECLASS_FRAME);
 	stats->manual_pages -= stats->cached_pages;
+	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)
+		stats->cached_stacks += class_cached(MCACHE_STACK + order);
 	stats->objects = stats->large_objects;
 	for (unsigned class = 0; class <= PAGECLASS_SPAN_LAST; class ++) {
 		struct slate_class_stats of_class;
@@ -120,6 +123,9 @@ bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats)
 		stats->cached_bytes += objects * sizeclass_bytes[class >> 1];
 	}
 	stats->cached_bytes += mcache_cached(cache, PAGECLASS_FRAME) << SLATE_PAGE_SHIFT;
+	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)
+		stats->cached_bytes += mcache_cached(cache, MCACHE_STACK + order)
+				       << (SLATE_PAGE_SHIFT + order);
 	return true;
 }
 

@@ -43,7 +43,7 @@ static bool check_span_map(struct mspan *span, void *arg)
 		return true;
 	}
 	for (size_t i = 0; i < span->pages; i++) {
-		if (arena_class(pfn_add(pfn, i)) != span->span_class)
+		if (arena_class(pfn_add(pfn, i)) != mheap_class_at(span, i))
 			found(findings, "a frame's class byte is not its span's", span->base);
 		else if (arena_span(pfn_add(pfn, i)) != span)
 			found(findings, "a frame does not lead to its span", span->base);
@@ -66,21 +66,21 @@ static size_t counter(const _Atomic size_t *value)
  * one. */
 #define SUM_ATTEMPTS 100
 
-/* pages in use = object_pages + frame_pages + metadata_pages (carved ones were never in the
- * allocator) */
+/* pages in use = object_pages + stack_pages + frame_pages + metadata_pages (carved ones were never
+ * in the allocator) */
 static bool node_sums_agree(const struct mheap *heap)
 {
 	unsigned node = heap->pages.node;
 	struct slate_node_stats stats;
-	size_t objects = counter(&heap->object_pages);
+	size_t in_spans = counter(&heap->object_pages) + counter(&heap->stack_pages);
 	size_t span_pages = 0;
 
 	if (!slate_node_stats(node, &stats))
 		return true;
 	mheap_for_each_span(node, add_span_pages, &span_pages);
-	return span_pages == objects &&
+	return span_pages == in_spans &&
 	       stats.total_pages - stats.free_pages ==
-		       objects + counter(&heap->frame_pages) + counter(&heap->metadata_pages);
+		       in_spans + counter(&heap->frame_pages) + counter(&heap->metadata_pages);
 }
 
 static void check_node_sums(const struct mheap *heap, struct findings *findings)

@@ -186,6 +186,68 @@ function slate_frame_free
 	ret
 1:	b	slate_frame_free_slow
 
+/* void *slate_stack_alloc(unsigned order) */
+function slate_stack_alloc
+#if SLATE_DEBUG
+	b	slate_stack_alloc_slow
+#else
+	mov	w1, #(RSEQ_TAKE + RSEQ_STACK_HEAD + RSEQ_STACK_ORDERS)
+	cmp	w0, #RSEQ_STACK_ORDERS
+	add	w1, w1, w0
+	b.hs	1f
+	sequence stack_alloc
+	load_cache x3
+	ldr	x4, [x3, x1, lsl #3]
+	ldr	x5, [x4], #-8
+	cbz	x5, 2f
+	commit stack_alloc
+	str	x4, [x3, x1, lsl #3]
+	mov	x0, x5
+	ret
+2:	stp	x0, x30, [sp, #-16]!
+	bl	slate_rseq_exchange
+	mov	x5, x0
+	ldp	x0, x30, [sp], #16
+	cbz	x5, 1f
+	mov	x0, x5
+	ret
+1:	b	slate_stack_alloc_slow
+#endif
+
+/*
+ * void slate_stack_free(void *stack): frame aligned, in the window, its class byte a stack's lowest frame's
+ */
+function slate_stack_free
+#if SLATE_DEBUG
+	b	slate_stack_free_slow
+#else
+	sequence stack_free
+	load_cache x3
+	ldp	x4, x5, [x3, #RSEQ_WINDOW_BASE]
+	ldr	x6, [x3, #RSEQ_WINDOW_MAP]
+	tst	x0, #((1 << SLATE_PAGE_SHIFT) - 1)
+	b.ne	1f
+	sub	x4, x0, x4
+	lsr	x5, x5, #9
+	ror	x4, x4, #SLATE_PAGE_SHIFT
+	cmp	x4, x5
+	b.hs	1f
+	ldrb	w4, [x6, x4]
+	sub	w5, w4, #RSEQ_STACK_HEAD
+	cmp	w5, #RSEQ_STACK_ORDERS
+	b.hs	1f
+	add	w4, w4, #RSEQ_STACK_ORDERS
+	ldr	x5, [x3, x4, lsl #3]
+	add	x5, x5, #8
+	tst	x5, #RSEQ_MAGAZINE_MASK
+	b.eq	1f
+	str	x0, [x5]
+	commit stack_free
+	str	x5, [x3, x4, lsl #3]
+	ret
+1:	b	slate_stack_free_slow
+#endif
+
 /* void *slate_rseq_take(size_t index) */
 function slate_rseq_take
 	sequence take

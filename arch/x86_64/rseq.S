@@ -186,6 +186,67 @@ function slate_frame_free
 	ret
 1:	jmp	slate_frame_free_slow
 
+/* void *slate_stack_alloc(unsigned order) */
+function slate_stack_alloc
+#if SLATE_DEBUG
+	jmp	slate_stack_alloc_slow
+#else
+	movl	%edi, %edi
+	cmpl	$RSEQ_STACK_ORDERS, %edi
+	leaq	RSEQ_TAKE + RSEQ_STACK_HEAD + RSEQ_STACK_ORDERS(%rdi), %rsi
+	jae	1f
+	sequence stack_alloc
+	movq	CACHE, %rdx
+	movq	(%rdx,%rsi,8), %rcx
+	movq	(%rcx), %rax
+	testq	%rax, %rax
+	jz	2f
+	subq	$8, %rcx
+	commit stack_alloc
+	movq	%rcx, (%rdx,%rsi,8)
+	ret
+2:	pushq	%rdi
+	call	slate_rseq_exchange
+	popq	%rdi
+	testq	%rax, %rax
+	jz	1f
+	ret
+1:	jmp	slate_stack_alloc_slow
+#endif
+
+/*
+ * void slate_stack_free(void *stack): frame aligned, in the window, its class byte a stack's lowest frame's
+ */
+function slate_stack_free
+#if SLATE_DEBUG
+	jmp	slate_stack_free_slow
+#else
+	sequence stack_free
+	movq	CACHE, %rdx
+	movq	%rdi, %rax
+	subq	RSEQ_WINDOW_BASE(%rdx), %rax
+	rorq	$3, %rax
+	cmpq	RSEQ_WINDOW_GRANULES(%rdx), %rax
+	jae	1f
+	shrq	$9, %rax
+	testl	$(1 << SLATE_PAGE_SHIFT) - 1, %edi
+	jnz	1f
+	movq	RSEQ_WINDOW_MAP(%rdx), %rcx
+	movzbl	(%rcx,%rax), %eax
+	leal	-RSEQ_STACK_HEAD(%rax), %ecx
+	cmpl	$RSEQ_STACK_ORDERS, %ecx
+	jae	1f
+	movq	8 * RSEQ_STACK_ORDERS(%rdx,%rax,8), %rcx
+	addq	$8, %rcx
+	testl	$RSEQ_MAGAZINE_MASK, %ecx
+	jz	1f
+	movq	%rdi, (%rcx)
+	commit stack_free
+	movq	%rcx, 8 * RSEQ_STACK_ORDERS(%rdx,%rax,8)
+	ret
+1:	jmp	slate_stack_free_slow
+#endif
+
 /* void *slate_rseq_take(size_t index) */
 function slate_rseq_take
 	sequence take

@@ -55,6 +55,17 @@ bool port_irq_enabled(void);
  */
 bool port_in_nmi(void);
 
+/*
+ * Take away one page of the direct map, frame aligned, so that touching it faults, or give it back.
+ * The page below each kernel stack is taken, and given back before its frame goes home. False: this
+ * page cannot be taken, the stack has no guard then. port_guard_map() must not fail. Context: as
+ * slate_stack_alloc()'s caller, or inside port_run_on_cpu() (then _map only); no lock is held. May
+ * allocate frames. Another CPU that keeps an old translation may miss a fault until it drops it.
+ * Default: false, and nothing.
+ */
+bool port_guard_unmap(void *page);
+void port_guard_map(void *page);
+
 /* A spin loop's hint to the core. Default: nothing. */
 void port_relax(void);
 

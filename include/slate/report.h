@@ -15,6 +15,7 @@ enum slate_crime {
 	SLATE_CRIME_MISALIGNED,   /* it is not aligned as any object is */
 	SLATE_CRIME_WRONG_SIZE,   /* sized free: another class than the object's */
 	SLATE_CRIME_NOT_OBJECT,   /* frames, stacks or metadata given to slate_free() */
+	SLATE_CRIME_NOT_STACK,    /* anything but a stack given to slate_stack_free() or _used() */
 	SLATE_CRIME_PAGE_FREE,    /* slate_page_free(): a frame that is not an allocated run's */
 	SLATE_CRIME_CORRUPT,      /* slate_validate(): an invariant does not hold */
 	SLATE_CRIME_WRONG_STAGE,  /* a call before the start-up stage that it needs */

@@ -153,6 +153,45 @@ void slate_page_free(pfn_t pfn, size_t n);
 pfn_t slate_frame_alloc(void);
 void slate_frame_free(pfn_t pfn);
 
+/* ---- Kernel stacks ---- */
+
+/*
+ * A stack of 2^order frames, order < SLATE_STACK_ORDERS: its lowest address, frame aligned, or NULL
+ * (no memory, or no such order). The stack pointer starts at the returned address +
+ * (SLATE_PAGE_SIZE
+ * << order). Contents are undefined. Where the port can unmap pages (port_guard_unmap), the page
+ * below faults when it is touched. Cached per CPU; gives what slate_alloc() gives before NULL.
+ */
+void *slate_stack_alloc(unsigned order);
+
+/*
+ * Give it back; nothing may run on it any more. NULL is nothing. Misuse is a report: pointers that
+ * are no stack's lowest address at once, double frees at once in debug builds and else at the
+ * latest when the magazine that took them is flushed.
+ */
+void slate_stack_free(void *stack);
+
+/*
+ * How deep a stack was used: slate_stack_fill() writes a pattern over all of it (before it is used;
+ * debug builds do so at slate_stack_alloc()), slate_stack_used() counts the bytes from its top down
+ * to the deepest one that is not the pattern any more. 0 and a report for what is no stack.
+ */
+void slate_stack_fill(void *stack);
+size_t slate_stack_used(const void *stack);
+
+struct slate_stack_info {
+	void *stack;       /* as slate_stack_alloc() returned it */
+	size_t size_bytes; /* 2^order frames */
+	bool guarded;      /* the page below it is unmapped */
+	bool in_guard;     /* and the address lies there: an overflow */
+};
+
+/*
+ * The stack that any address, also garbage, lies in or whose guard page it lies in; false if there
+ * is none. For the handler of page faults. Context: any. Takes no lock, touches no stack.
+ */
+bool slate_stack_find(const void *address, struct slate_stack_info *info);
+
 /* Direct map. slate_virt() of an unmapped address is meaningless. */
 void *slate_virt(paddr_t pa);
 paddr_t slate_phys(const void *va);

@@ -3,7 +3,7 @@
  * stats.h - figures, in frames and objects. The conservation equation, exact after slate_flush()
  * with no call in flight:
  *
- *   total = free + cached + objects + manual + metadata + reserved + released      (frames)
+ *   total = free + cached + objects + manual + stacks + metadata + reserved + released   (frames)
  */
 #ifndef SLATE_STATS_H
 #define SLATE_STATS_H
@@ -15,13 +15,15 @@ struct slate_stats {
 	size_t free_pages;     /* in the page allocators */
 	size_t cached_pages;   /* free, in per-CPU frame caches */
 	size_t object_pages;   /* spans that hold objects, large objects included */
-	size_t manual_pages;   /* owned by their callers: frame runs, stacks */
+	size_t manual_pages;   /* owned by their callers: frame runs */
+	size_t stack_pages;    /* kernel stacks and their guard pages, cached ones included */
 	size_t metadata_pages; /* Slate's own */
 	size_t reserved_pages; /* kept for RESERVE requests */
 	size_t released_pages; /* given back to the machine's owner */
 
 	size_t objects;        /* live objects as the spans see them: cached ones count */
 	size_t cached_objects; /* of these, in magazines and depots */
+	size_t cached_stacks;  /* stacks in magazines and depots */
 	size_t large_objects;  /* live objects above the largest class */
 	size_t object_bytes;   /* element sizes of all live objects, large ones included */
 

@@ -15,6 +15,9 @@
 #define SLATE_PAGE_SIZE ((size_t)1 << SLATE_PAGE_SHIFT)
 #define SLATE_PAGE_MASK (SLATE_PAGE_SIZE - 1)
 
+/* Kernel stacks come in orders 0 <= order < SLATE_STACK_ORDERS, of 2^order frames. */
+#define SLATE_STACK_ORDERS 5u
+
 /* A physical address, 64 bits everywhere. */
 typedef struct paddr {
 	uint64_t v;
