@@ -76,6 +76,14 @@ void host_irq_set(bool enabled);
  * disabled. */
 void host_irq_hook(void (*fn)(void));
 
+/* ---- Guard pages ---- */
+
+/* Can the port take pages away for guards? Not after host_reset(). */
+void host_guards(bool on);
+
+/* Pages that are taken now. */
+unsigned host_guard_count(void);
+
 /* ---- Reports ---- */
 
 /* Exactly one report of this kind is to come; reports of this thread's operations only. */

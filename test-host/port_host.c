@@ -317,6 +317,42 @@ void host_irq_hook(void (*fn)(void))
 	irq_hook = fn;
 }
 
+/* ---- Guard pages ---- */
+
+static _Atomic bool guards_on;
+static _Atomic unsigned guard_count;
+
+static bool protect(void *page, int protection)
+{
+	mm_lock_assert_none();
+	return mprotect(page, SLATE_PAGE_SIZE, protection) == 0;
+}
+
+bool port_guard_unmap(void *page)
+{
+	if (!guards_on || !protect(page, PROT_NONE))
+		return false;
+	guard_count++;
+	return true;
+}
+
+void port_guard_map(void *page)
+{
+	if (!protect(page, PROT_READ | PROT_WRITE))
+		host_fail(__FILE__, __LINE__, "port_guard_map: %p", page);
+	guard_count--;
+}
+
+void host_guards(bool on)
+{
+	guards_on = on;
+}
+
+unsigned host_guard_count(void)
+{
+	return guard_count;
+}
+
 /* ---- Reports ---- */
 
 static pthread_mutex_t report_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -414,6 +450,8 @@ void host_reset(void)
 	seen_count = 0;
 	fatal_armed = false;
 	ipi_disabled = false;
+	guards_on = false;
+	guard_count = 0;
 	irq_off = false;
 	irq_hook = NULL;
 	this_cpu = 0;

@@ -34,8 +34,8 @@ static void assert_equation(const struct slate_stats *stats)
 {
 	assert_int_equal(stats->total_pages, stats->free_pages + stats->cached_pages +
 						     stats->object_pages + stats->manual_pages +
-						     stats->metadata_pages + stats->reserved_pages +
-						     stats->released_pages);
+						     stats->stack_pages + stats->metadata_pages +
+						     stats->reserved_pages + stats->released_pages);
 }
 
 /* The model runs through; afterwards no frame is missing. Returns the metadata that it leaves
