@@ -113,12 +113,33 @@ static bool run_metadata(const struct bench *row)
 	return true;
 }
 
+static uint64_t round_stack(size_t size)
+{
+	uint64_t start = arch_instructions();
+
+	for (size_t i = BENCH_BATCH; i > 0; i--) {
+		void *stack = slate_stack_alloc((unsigned)size);
+
+		OPAQUE(i);
+		slate_stack_free(stack);
+	}
+	return arch_instructions() - start;
+}
+
+/* size: the order */
+static bool run_stack(const struct bench *row)
+{
+	void *stack = slate_stack_alloc((unsigned)row->size);
+
+	if (!stack)
+		return false;
+	slate_stack_free(stack);
+	return bench_pair(row, round_stack);
+}
+
 const struct bench bench_pages[] = {
-	{"page_pair", BENCH_PAGE, 1, run_pair},
-	{"page_pair", BENCH_PAGE, 2, run_pair},
-	{"page_pair", BENCH_PAGE, 8, run_pair},
-	{"page_pair", BENCH_PAGE, 512, run_pair},
-	{"page_batch", BENCH_PAGE, 1, run_batch},
-	{"metadata", BENCH_PAGE, 0, run_metadata},
-	{0},
+	{"page_pair", BENCH_PAGE, 1, run_pair},    {"page_pair", BENCH_PAGE, 2, run_pair},
+	{"page_pair", BENCH_PAGE, 8, run_pair},    {"page_pair", BENCH_PAGE, 512, run_pair},
+	{"page_batch", BENCH_PAGE, 1, run_batch},  {"stack_pair", BENCH_PAGE, 2, run_stack},
+	{"metadata", BENCH_PAGE, 0, run_metadata}, {0},
 };

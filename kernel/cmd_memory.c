@@ -44,6 +44,7 @@ static void print_holders(const struct slate_stats *stats)
 	print_holder("cached", stats->cached_pages, total);
 	print_holder("objects", stats->object_pages, total);
 	print_holder("manual", stats->manual_pages, total);
+	print_holder("stacks", stats->stack_pages, total);
 	print_holder("metadata", stats->metadata_pages, total);
 	print_holder("reserved", stats->reserved_pages, total);
 	print_holder("released", stats->released_pages, total);

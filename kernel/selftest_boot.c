@@ -125,8 +125,8 @@ static void test_equation(void)
 
 	slate_flush();
 	slate_stats(&s);
-	sum = s.free_pages + s.cached_pages + s.object_pages + s.manual_pages + s.metadata_pages +
-	      s.reserved_pages + s.released_pages;
+	sum = s.free_pages + s.cached_pages + s.object_pages + s.manual_pages + s.stack_pages +
+	      s.metadata_pages + s.reserved_pages + s.released_pages;
 	CHECK(s.total_pages == sum);
 	CHECK(s.total_pages <= startup.usable_pages);
 }
