@@ -10,6 +10,7 @@
 #include "arch/arch.h"
 #include "boot/bootinfo.h"
 #include "kernel/hoard.h"
+#include "kernel/main.h"
 #include "kernel/selftest.h"
 #include "kernel/smp.h"
 #include "kernel/tap.h"
@@ -20,6 +21,9 @@
 
 /* Frames to overwrite at most: a host may not have what the machine believes to have. 1 GiB. */
 #define FILL_MAX ((size_t)1 << (30 - SLATE_PAGE_SHIFT))
+
+/* Above it (16 GiB) a walk over everything takes too long to be made for each request. */
+#define VALIDATE_MAX ((size_t)1 << (34 - SLATE_PAGE_SHIFT))
 
 /* What a test holds; static, so that it can be given back when the test fails in the middle. */
 static struct hoard hoard;
@@ -421,7 +425,8 @@ static bool fail_nth(size_t nth, bool for_ever)
 	mm_fault_arm(nth, for_ever);
 	all = scene();
 	mm_fault_arm(0, false);
-	CHECK(slate_validate() == 0);
+	if (startup.usable_pages <= VALIDATE_MAX)
+		CHECK(slate_validate() == 0);
 	slate_flush();
 	slate_stats(&after);
 	CHECK(after.free_pages + after.metadata_pages == before.free_pages + before.metadata_pages);
@@ -487,8 +492,8 @@ const struct pure_test selftest_memory[] = {
 	{"memory: every CPU's cache is drained before NULL", test_drained_before_null},
 	{"memory: NULL comes with interrupts off, too", test_nowait},
 	{"memory: all CPUs run out at once", test_all_run_out},
-	{"memory: every page frame given lies in a usable range", test_frames_are_usable},
-	{"memory: reserved ranges unchanged with all page frames filled", test_reserved_unchanged},
+	{"memory: every frame given lies in a usable range", test_frames_are_usable},
+	{"memory: reserved ranges unchanged with all frames filled", test_reserved_unchanged},
 	{"memory: the checksum notices one byte", test_checksum_notices},
 	{"memory: the N-th request fails once, for every N", test_fail_once},
 	{"memory: from the N-th on all fail, for every N", test_fail_for_ever},
