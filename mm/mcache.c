@@ -33,30 +33,36 @@
 _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 
 struct mcache mcache_boot;
-uint16_t mcache_exchange_offset[MCACHE_CLASSES];
+uint16_t mcache_exchange_offset[MCACHE_ENTRIES];
 bool mcache_any_online;
 _Atomic size_t mcache_drain_wanted;
 
 static struct fixalloc magazines;
-static struct depot depots[MCACHE_CLASSES];
-static uint8_t capacity[MCACHE_CLASSES]; /* (const) after mcache_init() */
+static struct depot depots[MCACHE_STACK_END];
+static struct depot typed_depots[SPANCLASS_TYPED_COUNT];
+/* (const) from mcache_enable() on; 0: the class has no magazines */
+static uint8_t capacity[MCACHE_ENTRIES];
+
+static struct depot *depot_of(unsigned class)
+{
+	return spanclass_is_typed(class) ? &typed_depots[class - SPANCLASS_TYPED] : &depots[class];
+}
 
 static bool is_stack(unsigned class)
 {
-	return class >= MCACHE_STACK && class < MCACHE_CLASSES;
+	return class >= MCACHE_STACK && class < MCACHE_STACK_END;
 }
 
 static size_t object_bytes(unsigned class)
 {
 	if (is_stack(class))
 		return SLATE_PAGE_SIZE << (class - MCACHE_STACK);
-	return class == PAGECLASS_FRAME ? SLATE_PAGE_SIZE : sizeclass_bytes[class >> 1];
+	return class == PAGECLASS_FRAME ? SLATE_PAGE_SIZE : spanclass_get(class).elem_bytes;
 }
 
 static bool has_magazines(unsigned class)
 {
-	return (class >= 2 && class <= PAGECLASS_SPAN_LAST) || class == PAGECLASS_FRAME ||
-	       is_stack(class);
+	return capacity[class] > 0;
 }
 
 unsigned mcache_capacity(unsigned class)
@@ -69,7 +75,8 @@ static unsigned clamp(size_t value, unsigned low, unsigned high)
 	return value < low ? low : value > high ? high : (unsigned)value;
 }
 
-/* What a refill brings the take magazine to: half of it, and enough that exchanges are rare. */
+/* What a refill brings the take magazine to: half of it, and enough that exchanges are
+ * rare. */
 static unsigned refill_level(unsigned class)
 {
 	if (is_stack(class))
@@ -101,27 +108,36 @@ static void cache_init(struct mcache *cache)
 	memset(cache->seen, 0, sizeof(cache->seen));
 }
 
+void mcache_enable(unsigned class)
+{
+	size_t cap = clamp(MAGAZINE_OBJECT_BYTES / object_bytes(class), 2, MAGAZINE_CAP_MAX);
+	size_t depth = DEPOT_OBJECT_BYTES / (cap * object_bytes(class));
+
+	capacity[class] = (uint8_t)cap;
+	mcache_exchange_offset[class] =
+		(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) * sizeof(void *));
+	depot_init(depot_of(class), clamp(depth, 2, DEPOT_DEPTH));
+}
+
+void mcache_disable(unsigned class)
+{
+	capacity[class] = 0;
+}
+
 void mcache_init(void)
 {
 	fixalloc_init(&magazines, "magazine", MAGAZINE_BYTES, MAGAZINE_BYTES);
-	for (unsigned class = 0; class < MCACHE_CLASSES; class ++) {
-		if (!has_magazines(class))
-			continue;
-		size_t cap =
-			clamp(MAGAZINE_OBJECT_BYTES / object_bytes(class), 2, MAGAZINE_CAP_MAX);
-		size_t depth = DEPOT_OBJECT_BYTES / (cap * object_bytes(class));
-
-		capacity[class] = (uint8_t)cap;
-		mcache_exchange_offset[class] =
-			(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) *
-				   sizeof(void *));
-		depot_init(&depots[class], clamp(depth, 2, DEPOT_DEPTH));
-	}
+	memset(capacity, 0, sizeof(capacity));
+	for (unsigned class = 2; class <= PAGECLASS_FRAME; class ++)
+		mcache_enable(class);
+	for (unsigned class = MCACHE_STACK; class < MCACHE_STACK_END; class ++)
+		mcache_enable(class);
 	cache_init(&mcache_boot);
 	percpu_set_cache(&mcache_boot);
 }
 
-/* The struct of a CPU that comes for the first time; the first of all inherits the bootstrap cache.
+/* The struct of a CPU that comes for the first time; the first of all inherits the
+ * bootstrap cache.
  */
 static struct mcache *cache_new(void)
 {
@@ -157,7 +173,8 @@ void mcache_offline(void)
 {
 	unsigned long irq = port_irq_save();
 
-	/* release: pairs with the acquire of drains: afterwards nobody waits for this CPU */
+	/* release: pairs with the acquire of drains: afterwards nobody waits for this CPU
+	 */
 	atomic_store_explicit(&percpu_cache()->online, false, memory_order_release);
 	port_irq_restore(irq);
 	mcache_drain();
@@ -248,14 +265,14 @@ static void count_event(size_t offset)
 
 /* ---- Take ---- */
 
-/* top, detached, is low: bring it to the refill level, or exchange it for a full one if it is
- * empty. */
+/* top, detached, is low: bring it to the refill level, or exchange it for a full one if it
+ * is empty. */
 static magtop_t top_up(unsigned class, magtop_t top)
 {
 	unsigned count = magazine_count(top, capacity[class]);
 
 	if (count == 0) {
-		struct magazine *full = depot_pop(&depots[class]);
+		struct magazine *full = depot_pop(depot_of(class));
 
 		if (full) {
 			magazine_delete(top);
@@ -362,7 +379,8 @@ void *mcache_take_deferred(enum mcache_deferred chain)
 
 /* ---- Give ---- */
 
-/* give, detached, is full: return a top with room, which may be the dummy when there is none. */
+/* give, detached, is full: return a top with room, which may be the dummy when there is
+ * none. */
 static magtop_t make_room(unsigned class, magtop_t give, const char *call)
 {
 	magtop_t take = percpu_detach(MCACHE_TAKE, class);
@@ -374,7 +392,7 @@ static magtop_t make_room(unsigned class, magtop_t give, const char *call)
 		give = MAGAZINE_DUMMY;
 	} else {
 		put_back(MCACHE_TAKE, class, take);
-		if (!depot_push(&depots[class], magazine_of(give)))
+		if (!depot_push(depot_of(class), magazine_of(give)))
 			return magazine_flush(class, give, call);
 	}
 	struct magazine *mag = magazine_new();
@@ -422,8 +440,8 @@ static void drain_class(unsigned class)
 	magazine_delete(magazine_flush(class, give, "slate_free"));
 }
 
-/* A task that changes its CPU in the middle has drained parts of two; then neither is counted as
- * drained. */
+/* A task that changes its CPU in the middle has drained parts of two; then neither is
+ * counted as drained. */
 void mcache_drain(void)
 {
 	/* relaxed: a request that comes later than this is the next one */
@@ -432,7 +450,7 @@ void mcache_drain(void)
 	struct mcache *cache = percpu_cache();
 
 	port_irq_restore(irq);
-	for (unsigned class = 0; class < MCACHE_CLASSES; class ++) {
+	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
 		if (has_magazines(class))
 			drain_class(class);
 	}
@@ -539,7 +557,7 @@ void mcache_poll(void)
 			cache->over_bound = cache->round_bytes > SLATE_CACHE_BYTES;
 			cache->round_bytes = 0;
 		}
-		cache->poll_class = (uint16_t)(class + 1 == MCACHE_CLASSES ? 0 : class + 1);
+		cache->poll_class = (uint16_t)((class + 1) % MCACHE_ENTRIES);
 		if (has_magazines(class) && poll_class(cache, class))
 			return;
 	}
@@ -547,12 +565,12 @@ void mcache_poll(void)
 
 void mcache_drain_depots(void)
 {
-	for (unsigned class = 0; class < MCACHE_CLASSES; class ++) {
+	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
 		struct magazine *full;
 
 		if (!has_magazines(class))
 			continue;
-		while ((full = depot_pop(&depots[class])) != NULL)
+		while ((full = depot_pop(depot_of(class))) != NULL)
 			magazine_delete(
 				magazine_flush(class, &full->slot[MAGAZINE_CAP_MAX], "slate_free"));
 	}
@@ -570,7 +588,7 @@ size_t mcache_cached(const struct mcache *cache, unsigned class)
 
 size_t mcache_depot_cached(unsigned class)
 {
-	return has_magazines(class) ? (size_t)depot_count(&depots[class]) * capacity[class] : 0;
+	return has_magazines(class) ? (size_t)depot_count(depot_of(class)) * capacity[class] : 0;
 }
 
 size_t mcache_boot_cached(unsigned class)

@@ -18,6 +18,7 @@
 
 #include "mm/arena.h"
 #include "mm/magazine.h"
+#include "mm/spanclass.h"
 
 #define PAGECLASS_FRAME PAGECLASS_FREE /* the class of single frames in magazines */
 
@@ -31,12 +32,12 @@ enum mcache_side {
  * Classes beyond the class bytes: stacks by order. Their class bytes themselves
  * (PAGECLASS_STACK_HEAD) have no magazines, so that slate_free() of a stack is a report.
  */
-#define MCACHE_STACK   PAGECLASS_COUNT
-#define MCACHE_CLASSES (MCACHE_STACK + SLATE_STACK_ORDERS)
+#define MCACHE_STACK     PAGECLASS_COUNT
+#define MCACHE_STACK_END (MCACHE_STACK + SLATE_STACK_ORDERS)
 
 /* Entries for every value of a class byte, so that none needs a check. */
 #define MCACHE_ENTRIES 256
-_Static_assert(MCACHE_CLASSES <= MCACHE_ENTRIES, "a class has an entry");
+_Static_assert(MCACHE_STACK_END <= SPANCLASS_TYPED, "every class has a number of its own");
 
 /* Offsets from give are known to arch/ARCH/rseq.S, see mm/rseq.h. */
 struct mcache {
@@ -80,7 +81,7 @@ extern struct mcache mcache_boot;
 extern bool mcache_any_online; /* (c) after the first slate_cpu_online() */
 
 /* (c) the byte offset, in its magazine, of the lowest give top that is worth an exchange */
-extern uint16_t mcache_exchange_offset[MCACHE_CLASSES];
+extern uint16_t mcache_exchange_offset[MCACHE_ENTRIES];
 
 static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
 {
@@ -101,6 +102,11 @@ static inline _Atomic(magtop_t) *mcache_place(struct mcache *cache, enum mcache_
 {
 	return side == MCACHE_TAKE ? &cache->take[class] : &cache->give[class];
 }
+
+/* Give a class magazines, once its spanclass is known; take them away again when all are drained.
+ */
+void mcache_enable(unsigned class);
+void mcache_disable(unsigned class);
 
 /* Most objects that a magazine of the class holds; bounded in bytes. */
 unsigned mcache_capacity(unsigned class);

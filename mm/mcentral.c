@@ -15,19 +15,39 @@
 _Static_assert(sizeof(struct mcentral) % MCENTRAL_ALIGN == 0, "classes share no cache line");
 
 struct mcentral mcentrals[PAGECLASS_SPAN_LAST + 1];
+static struct mcentral typed_centrals[SPANCLASS_TYPED_COUNT];
+
+struct mcentral *mcentral_of(unsigned span_class)
+{
+	if (spanclass_is_size(span_class))
+		return &mcentrals[span_class];
+	return spanclass_is_typed(span_class) ? &typed_centrals[span_class - SPANCLASS_TYPED]
+					      : NULL;
+}
+
+static void central_init(struct mcentral *central, unsigned span_class)
+{
+	mm_lock_init(&central->lock, RANK_MCENTRAL);
+	central->span_class = (uint8_t)span_class;
+	list_init(&central->partial);
+	list_init(&central->full);
+	central->constructor = NULL;
+	central->spans = 0;
+	central->objects = 0;
+}
 
 void mcentral_init_all(void)
 {
-	for (unsigned span_class = 0; span_class <= PAGECLASS_SPAN_LAST; span_class++) {
-		struct mcentral *central = &mcentrals[span_class];
+	for (unsigned i = 0; i <= PAGECLASS_SPAN_LAST; i++)
+		central_init(&mcentrals[i], i);
+	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++)
+		central_init(&typed_centrals[i], SPANCLASS_TYPED + i);
+}
 
-		mm_lock_init(&central->lock, RANK_MCENTRAL);
-		central->span_class = (uint8_t)span_class;
-		list_init(&central->partial);
-		list_init(&central->full);
-		central->spans = 0;
-		central->objects = 0;
-	}
+void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object))
+{
+	central_init(mcentral_of(span_class), span_class);
+	mcentral_of(span_class)->constructor = constructor;
 }
 
 static unsigned take_locked(struct mcentral *central, void **out, unsigned n)
@@ -51,9 +71,21 @@ static unsigned take_locked(struct mcentral *central, void **out, unsigned n)
 	return got;
 }
 
+/* A span that nobody else knows yet, its objects constructed; no lock is held. */
+static struct mspan *span_new(const struct mcentral *central)
+{
+	struct mspan *span = mheap_alloc_span(central->span_class);
+
+	if (!span || !central->constructor)
+		return span;
+	for (size_t i = 0; i < span->elem_count; i++)
+		central->constructor((void *)(span->base + i * span->elem_bytes));
+	return span;
+}
+
 unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
 {
-	struct mcentral *central = &mcentrals[span_class];
+	struct mcentral *central = mcentral_of(span_class);
 	unsigned long irq = mm_lock_acquire(&central->lock);
 	unsigned got = take_locked(central, out, n);
 
@@ -61,7 +93,7 @@ unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
 	if (got > 0)
 		return got;
 
-	struct mspan *span = mheap_alloc_span(span_class);
+	struct mspan *span = span_new(central);
 
 	irq = mm_lock_acquire(&central->lock);
 	if (span) {
@@ -75,7 +107,7 @@ unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
 
 bool mcentral_try_take(unsigned span_class, void **out)
 {
-	struct mcentral *central = &mcentrals[span_class];
+	struct mcentral *central = mcentral_of(span_class);
 	unsigned long irq;
 
 	if (!mm_lock_try(&central->lock, &irq))
@@ -131,7 +163,7 @@ static void report_verdict(const struct verdict *verdict, const char *call, unsi
 		.crime = verdict->crime,
 		.call = call,
 		.address = (uintptr_t)verdict->object,
-		.object_bytes = sizeclass_bytes[span_class >> 1],
+		.object_bytes = spanclass_get(span_class).elem_bytes,
 		.detail = verdict->crime == SLATE_CRIME_INTERIOR
 				  ? "the pointer is not the start of an object"
 				  : "found when the magazine that took it was flushed",
@@ -148,7 +180,7 @@ static void report_verdict(const struct verdict *verdict, const char *call, unsi
 
 void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *call)
 {
-	struct mcentral *central = &mcentrals[span_class];
+	struct mcentral *central = mcentral_of(span_class);
 	struct verdict crime = {.crime = SLATE_CRIME_NONE};
 	struct list empty;
 	unsigned done = 0;
@@ -170,7 +202,7 @@ void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *
 
 void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects)
 {
-	struct mcentral *central = &mcentrals[span_class];
+	struct mcentral *central = mcentral_of(span_class);
 	unsigned long irq = mm_lock_acquire(&central->lock);
 
 	*spans = central->spans;

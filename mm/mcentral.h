@@ -15,22 +15,32 @@
 #include "mm/arena.h"
 #include "mm/depot.h"
 #include "mm/mspan.h"
+#include "mm/spanclass.h"
 
 /* No two classes share a cache line, nor a pair of lines that prefetch together. */
-#define MCENTRAL_ALIGN 128
+#define MCENTRAL_ALIGN (SLATE_MAX_CPUS == 1 ? 8 : 128)
 
 struct mcentral {
 	_Alignas(MCENTRAL_ALIGN) struct mm_lock lock; /* RANK_MCENTRAL */
 	uint8_t span_class;                           /* (const) */
 	struct list partial; /* (lock) spans with free objects, newest in front */
 	struct list full;    /* (lock) spans without */
-	size_t spans;        /* (lock) on both lists */
-	size_t objects;      /* (lock) taken out of spans: in use, or in magazines */
+	void (*constructor)(
+		void *object); /* (const) run on each object of a new span; NULL: none */
+	size_t spans;          /* (lock) on both lists */
+	size_t objects;        /* (lock) taken out of spans: in use, or in magazines */
 };
 
+/* By span class of sizes. */
 extern struct mcentral mcentrals[PAGECLASS_SPAN_LAST + 1];
 
+/* NULL for a class without spans. */
+struct mcentral *mcentral_of(unsigned span_class);
+
 void mcentral_init_all(void);
+
+/* A typed cache's. Its spanclass_typed[] entry is set. */
+void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object));
 
 /*
  * Take up to n objects of the class; returns how many, 0 when there is no memory. Leaves its lock

@@ -12,6 +12,7 @@
 #include "mm/bootmem.h"
 #include "mm/directmap.h"
 #include "mm/mmdebug.h"
+#include "mm/spanclass.h"
 
 /* Frames that a fixalloc is fed with at a time. */
 #define METADATA_STEP_PAGES 4
@@ -148,15 +149,15 @@ static _Atomic size_t *span_pages_counter(const struct mspan *span)
 {
 	struct mheap *heap = &mheaps[span->node];
 
-	return span->span_class == PAGECLASS_STACK ? &heap->stack_pages : &heap->object_pages;
+	return span->page_class == PAGECLASS_STACK ? &heap->stack_pages : &heap->object_pages;
 }
 
 unsigned mheap_class_at(const struct mspan *span, size_t i)
 {
 	size_t usable_pages = span->elem_bytes >> SLATE_PAGE_SHIFT;
 
-	if (span->span_class != PAGECLASS_STACK || i != span->pages - usable_pages)
-		return span->span_class;
+	if (span->page_class != PAGECLASS_STACK || i != span->pages - usable_pages)
+		return span->page_class;
 	return PAGECLASS_STACK_HEAD + bits_ctz64(usable_pages);
 }
 
@@ -165,8 +166,8 @@ static void register_span(struct mspan *span)
 	struct mheap *heap = &mheaps[span->node];
 
 	atomic_fetch_add_explicit(span_pages_counter(span), span->pages, memory_order_relaxed);
-	arena_set_span(virt_to_pfn((void *)span->base), span->pages, span, span->span_class);
-	if (span->span_class == PAGECLASS_STACK) {
+	arena_set_span(virt_to_pfn((void *)span->base), span->pages, span, span->page_class);
+	if (span->page_class == PAGECLASS_STACK) {
 		size_t head = span->pages - (span->elem_bytes >> SLATE_PAGE_SHIFT);
 
 		arena_set_class(virt_to_pfn(mheap_manual_start(span)), 1,
@@ -195,7 +196,7 @@ static void *span_frames(struct mspan *span, size_t pages, size_t align_pages)
 
 struct mspan *mheap_alloc_span(unsigned span_class)
 {
-	size_t pages = sizeclass_pages[span_class >> 1];
+	struct spanclass plan = spanclass_get(span_class);
 	struct mspan *span = mheap_alloc_metadata(&span_structs);
 	unsigned long *bits = NULL;
 
@@ -206,10 +207,10 @@ struct mspan *mheap_alloc_span(unsigned span_class)
 		if (!bits)
 			goto no_bits;
 	}
-	void *base = span_frames(span, pages, sizeclass_align_pages(span_class >> 1));
+	void *base = span_frames(span, plan.pages, plan.align_pages);
 	if (!base)
 		goto no_frames;
-	mspan_init(span, base, pages, span_class, bits);
+	mspan_init(span, base, plan.pages, span_class, bits);
 	register_span(span);
 	return span;
 
@@ -284,7 +285,7 @@ void mheap_free_span(struct mspan *span)
 	heap->span_count--;
 	mm_lock_release(&heap->lock, irq);
 
-	if (span->span_class == PAGECLASS_LARGE) {
+	if (span->page_class == PAGECLASS_LARGE) {
 		atomic_fetch_sub_explicit(&heap->large_objects, 1, memory_order_relaxed);
 		atomic_fetch_sub_explicit(&heap->large_bytes, span->elem_bytes,
 					  memory_order_relaxed);

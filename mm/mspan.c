@@ -7,7 +7,7 @@
 
 #include "mm/arena.h"
 #include "mm/mmdebug.h"
-#include "mm/sizeclass.h"
+#include "mm/spanclass.h"
 
 _Static_assert(SIZECLASS_MAX_ELEMS <= 8 * MSPAN_BITS_BYTES, "a bitmap holds a bit per object");
 _Static_assert(SIZECLASS_MAX_ELEMS <= UINT16_MAX, "counts are 16 bits");
@@ -17,17 +17,16 @@ static unsigned words_of(const struct mspan *span)
 	return (span->elem_count + MSPAN_WORD_BITS - 1) / MSPAN_WORD_BITS;
 }
 
-static void span_set_up(struct mspan *span, void *base, size_t pages, size_t elem_bytes,
-			size_t elem_count, unsigned span_class, unsigned long *bits,
-			enum mspan_state state)
+static void span_set_up(struct mspan *span, void *base, unsigned span_class,
+			const struct spanclass *plan, unsigned long *bits, enum mspan_state state)
 {
 	span->base = (uintptr_t)base;
-	span->pages = pages;
-	span->elem_bytes = elem_bytes;
-	span->elem_count = (uint16_t)elem_count;
+	span->elem_count = plan->elems;
+	span->magic = plan->magic;
 	span->allocated = 0;
 	span->free_word = 0;
 	span->span_class = (uint8_t)span_class;
+	span->page_class = plan->page_class;
 	span->alloc_bits = bits ? bits : span->inline_bits;
 	list_node_init(&span->link);
 	list_node_init(&span->all_link);
@@ -39,31 +38,40 @@ static void span_set_up(struct mspan *span, void *base, size_t pages, size_t ele
 
 bool mspan_needs_bits(unsigned span_class)
 {
-	return sizeclass_elems[span_class >> 1] > MSPAN_INLINE_ELEMS;
+	return spanclass_get(span_class).elems > MSPAN_INLINE_ELEMS;
 }
 
 void mspan_init(struct mspan *span, void *base, size_t pages, unsigned span_class,
 		unsigned long *bits)
 {
-	unsigned sizeclass = span_class >> 1;
+	struct spanclass plan = spanclass_get(span_class);
 
-	MM_ASSERT(pages == sizeclass_pages[sizeclass]);
+	MM_ASSERT(pages == plan.pages);
 	MM_ASSERT((bits != NULL) == mspan_needs_bits(span_class));
-	span_set_up(span, base, pages, sizeclass_bytes[sizeclass], sizeclass_elems[sizeclass],
-		    span_class, bits, MSPAN_IN_USE);
+	span->pages = pages;
+	span->elem_bytes = plan.elem_bytes;
+	span_set_up(span, base, span_class, &plan, bits, MSPAN_IN_USE);
 }
 
 void mspan_init_large(struct mspan *span, void *base, size_t pages)
 {
-	span_set_up(span, base, pages, pages << SLATE_PAGE_SHIFT, 1, PAGECLASS_LARGE, NULL,
-		    MSPAN_IN_USE);
+	/* magic 0: every offset is in object 0 */
+	const struct spanclass plan = {.elems = 1, .page_class = PAGECLASS_LARGE};
+
+	span->pages = pages;
+	span->elem_bytes = pages << SLATE_PAGE_SHIFT;
+	span_set_up(span, base, PAGECLASS_LARGE, &plan, NULL, MSPAN_IN_USE);
 	span->inline_bits[0] = 1;
 	span->allocated = 1;
 }
 
 void mspan_init_manual(struct mspan *span, void *base, size_t pages, size_t usable_bytes)
 {
-	span_set_up(span, base, pages, usable_bytes, 1, PAGECLASS_STACK, NULL, MSPAN_MANUAL);
+	const struct spanclass plan = {.elems = 1, .page_class = PAGECLASS_STACK};
+
+	span->pages = pages;
+	span->elem_bytes = usable_bytes;
+	span_set_up(span, base, PAGECLASS_STACK, &plan, NULL, MSPAN_MANUAL);
 	span->inline_bits[0] = 1;
 	span->allocated = 1;
 }
@@ -125,9 +133,7 @@ unsigned mspan_take(struct mspan *span, void **out, unsigned n)
 /* Index of the object that holds addr; elem_count or more for the unused tail. */
 static size_t object_index(const struct mspan *span, uintptr_t addr)
 {
-	if (span->span_class > PAGECLASS_SPAN_LAST)
-		return 0; /* a large object, a stack */
-	return sizeclass_index(span->span_class >> 1, addr - span->base);
+	return (size_t)(((uint64_t)(addr - span->base) * span->magic) >> 32);
 }
 
 uintptr_t mspan_object_start(const struct mspan *span, uintptr_t addr)

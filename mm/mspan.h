@@ -44,7 +44,9 @@ struct mspan {
 	uint16_t elem_count;       /* (c) */
 	uint16_t allocated;        /* (m) objects taken: in use, or in magazines */
 	uint16_t free_word;        /* (m) no free object in words before it */
-	uint8_t span_class;        /* (c) page class byte of its frames */
+	uint32_t magic;            /* (c) offset * magic >> 32 = number of the object */
+	uint8_t span_class;        /* (c) spanclass.h; PAGECLASS_LARGE for a large object */
+	uint8_t page_class;        /* (c) class byte of its frames */
 	_Atomic uint8_t state; /* (a) enum mspan_state: release when set up, acquire in checks */
 	struct list link;      /* (m) in one of the mcentral's lists */
 

@@ -159,7 +159,7 @@ bool slate_stack_find(const void *address, struct slate_stack_info *info)
 	pfn_t pfn = virt_to_pfn(address);
 	const struct mspan *span = arena_span(pfn);
 
-	if (!span || span->span_class != PAGECLASS_STACK)
+	if (!span || span->page_class != PAGECLASS_STACK)
 		return false;
 	info->stack = mheap_manual_start(span);
 	info->size_bytes = span->elem_bytes;

@@ -70,7 +70,7 @@ void slate_stats(struct slate_stats *stats)
 	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)
 		stats->cached_stacks += class_cached(MCACHE_STACK + order);
 	stats->objects = stats->large_objects;
-	for (unsigned class = 0; class <= PAGECLASS_SPAN_LAST; class ++) {
+	for (unsigned class = 0; class < SPANCLASS_COUNT; class ++) {
 		struct slate_class_stats of_class;
 
 		if (!slate_class_stats(class, &of_class))
@@ -81,22 +81,31 @@ void slate_stats(struct slate_stats *stats)
 	}
 }
 
+/* Of sizes, or of a typed cache that exists. */
+static bool class_has_spans(unsigned class)
+{
+	return class < SPANCLASS_COUNT && mcache_capacity(class) > 0 &&
+	       (spanclass_is_size(class) || spanclass_is_typed(class));
+}
+
 unsigned slate_class_count(void)
 {
-	return PAGECLASS_SPAN_LAST + 1;
+	return SPANCLASS_COUNT;
 }
 
 bool slate_class_stats(unsigned span_class, struct slate_class_stats *stats)
 {
-	unsigned sizeclass = span_class >> 1;
-
-	if (sizeclass == 0 || span_class > PAGECLASS_SPAN_LAST)
+	if (!class_has_spans(span_class))
 		return false;
+
+	struct spanclass plan = spanclass_get(span_class);
+
 	*stats = (struct slate_class_stats){
-		.elem_bytes = sizeclass_bytes[sizeclass],
-		.span_pages = sizeclass_pages[sizeclass],
-		.elems_per_span = sizeclass_elems[sizeclass],
-		.noscan = span_class & 1,
+		.elem_bytes = plan.elem_bytes,
+		.span_pages = plan.pages,
+		.elems_per_span = plan.elems,
+		.typed = spanclass_is_typed(span_class),
+		.noscan = spanclass_is_size(span_class) && (span_class & 1),
 		.cached_objects = class_cached(span_class),
 	};
 	mcentral_counts(span_class, &stats->spans, &stats->objects);
@@ -116,11 +125,12 @@ bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats)
 		.refills = counter(&cache->refills),
 		.flushes = counter(&cache->flushes),
 	};
-	for (unsigned class = 0; class <= PAGECLASS_SPAN_LAST; class ++) {
-		size_t objects = mcache_cached(cache, class);
+	for (unsigned class = 0; class < SPANCLASS_COUNT; class ++) {
+		size_t objects = class_has_spans(class) ? mcache_cached(cache, class) : 0;
 
 		stats->cached_objects += objects;
-		stats->cached_bytes += objects * sizeclass_bytes[class >> 1];
+		if (objects > 0)
+			stats->cached_bytes += objects * spanclass_get(class).elem_bytes;
 	}
 	stats->cached_bytes += mcache_cached(cache, PAGECLASS_FRAME) << SLATE_PAGE_SHIFT;
 	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)

@@ -131,7 +131,7 @@ static void check_list_locked(struct mcentral *central, struct list *list, bool 
 
 static void check_mcentral(unsigned span_class, struct findings *findings)
 {
-	struct mcentral *central = &mcentrals[span_class];
+	struct mcentral *central = mcentral_of(span_class);
 	size_t spans = 0;
 	size_t objects = 0;
 	unsigned long irq = mm_lock_acquire(&central->lock);
@@ -166,8 +166,10 @@ size_t slate_validate(void)
 
 	for (unsigned node = 0; node < mheap_node_count(); node++)
 		check_node(node, &findings);
-	for (unsigned class = 2; class <= PAGECLASS_SPAN_LAST; class ++)
-		check_mcentral(class, &findings);
+	for (unsigned class = 0; class < SPANCLASS_COUNT; class ++) {
+		if (mcentral_of(class))
+			check_mcentral(class, &findings);
+	}
 	check_cached(&findings);
 	if (findings.count > 0) {
 		struct slate_report report = {

@@ -38,6 +38,7 @@ struct slate_class_stats {
 	size_t span_pages; /* of one span */
 	size_t elems_per_span;
 	bool noscan;
+	bool typed; /* a typed cache's */
 	size_t spans;
 	size_t objects;        /* taken from spans: in use or cached */
 	size_t cached_objects; /* of these, in magazines and depots */
@@ -65,7 +66,8 @@ struct slate_node_stats {
  */
 void slate_stats(struct slate_stats *stats);
 
-/* Span classes are 1 <= n < slate_class_count(). Returns false outside. Context: any but NMI. */
+/* Span classes are below slate_class_count(). Returns false for a number that is none now. Context:
+ * any but NMI. */
 unsigned slate_class_count(void);
 bool slate_class_stats(unsigned span_class, struct slate_class_stats *stats);
 
