@@ -39,8 +39,8 @@ FUZZ_CFLAGS = $(HOST_BASE) -fsanitize=fuzzer,address,undefined -fno-sanitize-rec
 .PHONY: test-host host-build fuzz
 test-host:
 	@tools/setup.sh host
-	@$(MAKE) -j$(JOBS) host-build
-	$(Q)tools/test-host.sh $(if $(T),-v) $(if $(COUNTS),-c $(COUNTS)) $(PLAIN_BINS) $(THREAD_BINS)
+	@$(MAKE) -j$(JOBS) host-build || { echo "host tests do not build"; echo "0 passed, 1 failed"; exit 1; }
+	$(Q)tools/test-host.sh $(if $(T),$(if $(COUNTS),,-v)) $(if $(COUNTS),-c $(COUNTS)) $(PLAIN_BINS) $(THREAD_BINS)
 
 host-build: $(PLAIN_BINS) $(THREAD_BINS)
 	@:

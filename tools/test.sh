@@ -20,7 +20,8 @@ case ${1:-} in
 	exit 0
 	;;
 esac
-export OPS=${OPS:-$operations}
+# The property tests that stand against a model run longer than in make test-host.
+long_ones=(property pagealloc)
 folder=build/test-counts
 rm -rf "$folder"
 mkdir -p "$folder"
@@ -37,6 +38,10 @@ part() {
 
 part host-debug make -s test-host HOST_DEBUG=1 "COUNTS=$folder/host-debug"
 part host-release make -s test-host HOST_DEBUG=0 "COUNTS=$folder/host-release"
+for name in "${long_ones[@]}"; do
+	[ ! -e "test-host/test_$name.c" ] ||
+		part "long-$name" make -s test-host "T=$name" "OPS=${OPS:-$operations}" "COUNTS=$folder/long-$name"
+done
 part scripts tools/test-scripts.sh -c "$folder/scripts"
 part qemu tools/test-qemu.sh -c "$folder/qemu" ${qemu[@]+"${qemu[@]}"}
 
