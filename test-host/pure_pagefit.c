@@ -225,6 +225,8 @@ static void empty_node(void)
 	CHECK(!pagealloc_contains(&page_row_node, (pfn_t){0}));
 	CHECK(pagealloc_largest(&page_row_node) == 0);
 	CHECK(!pagealloc_validate(&page_row_node, &where));
+	pagealloc_init(&page_row_node, 3);
+	CHECK(page_row_node.node == 3);
 }
 
 /* ---- Batches ---- */
@@ -358,6 +360,8 @@ static void batch_in_bad(void)
 		{{{C(0) + 4}, {C(0) + 5}, {C(0) + 6}, {C(0) + 7}}, 3, C(0) + 4},
 		{{{C(1) + 491}, {C(1) + 492}, {C(1) + 493}, {C(4)}}, 3, C(1) + 493},
 		{{{C(0) + 5}, {C(2) + 1}, {C(3)}, {C(4) + 1}}, 2, C(2) + 1},
+		{{{C(0) + 6}, {C(0) + 4}, {C(0) + 5}, {C(0) + 7}}, 3, C(0) + 4},
+		{{{C(4) + 98}, {C(4) + 100}, {C(4) + 99}, {C(4) + 97}}, 3, C(4) + 100},
 		{{{0}, {SIZE_MAX}, {C(4) + 100}, {C(4) + 99}}, 1, 0},
 		{{{C(0) + 30}, {C(0) + 31}, {C(0) + 30}, {C(0) + 31}}, 2, C(0) + 30},
 	};
@@ -377,7 +381,7 @@ static void batch_in_bad(void)
 
 static struct page_region *first_region(void)
 {
-	return atomic_load_explicit(&page_row_node.regions, memory_order_relaxed);
+	return page_row_node.regions;
 }
 
 static bool finds(const char *expected)

@@ -313,7 +313,7 @@ static void constrained_search_opens_the_lock(void **state)
 		assert_int_equal(pagealloc_free(&node, (pfn_t){frame}, 1), 1);
 	assert_true(pfn_is_none(pagealloc_alloc(&node, 1, &fit)));
 
-	assert_true(page_search_begin(&search, atomic_load(&node.regions), 1, &fit));
+	assert_true(page_search_begin(&search, node.regions, 1, &fit));
 	while (page_search_step(&search) == PAGE_SEARCH_MORE)
 		steps++;
 	assert_in_range(steps, 20, 200);
