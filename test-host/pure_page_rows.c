@@ -42,6 +42,8 @@ void page_row_check(const struct page_run *expected)
 
 void page_row_start(void)
 {
+	for (size_t i = 0; i < sizeof(page_row_node); i++)
+		((unsigned char *)&page_row_node)[i] = 0xa5;
 	pagealloc_init(&page_row_node, 0);
 }
 

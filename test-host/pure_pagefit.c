@@ -254,7 +254,7 @@ static void batch_out_dense(void)
 
 static void batch_out_holes(void)
 {
-	pfn_t out[64];
+	pfn_t out[128];
 
 	page_row_start();
 	CHECK(page_row_add(0, C(0), 512));
@@ -262,9 +262,9 @@ static void batch_out_holes(void)
 		CHECK(pagealloc_alloc_at(&page_row_node, (pfn_t){C(0) + i}, 2));
 	CHECK(pagealloc_alloc_batch(&page_row_node, out, 64) == 64);
 	check_frames(out, 64, C(0) + 2, 3);
-	CHECK(pagealloc_alloc_batch(&page_row_node, out, 64) == 64);
-	check_frames(out, 64, C(0) + 194, 3);
-	CHECK(pagealloc_alloc_batch(&page_row_node, out, 64) == 42);
+	/* all that one chunk has, over several words */
+	CHECK(pagealloc_alloc_batch(&page_row_node, out, 128) == 106);
+	check_frames(out, 106, C(0) + 194, 3);
 	CHECK(pagealloc_alloc_batch(&page_row_node, out, 64) == 0);
 	page_row_check((const struct page_run[ROW_RUNS]){{0, 0}});
 }
@@ -377,12 +377,75 @@ static void batch_in_bad(void)
 	}
 }
 
-/* ---- What validate finds ---- */
+/* ---- Hints ---- */
 
 static struct page_region *first_region(void)
 {
 	return page_row_node.regions;
 }
+
+/* Results do not tell whether a hint is as good as it can be, only time does. */
+static void hints_are_exact(void)
+{
+	struct page_region *region;
+	pfn_t out[64], bad;
+
+	page_row_start();
+	CHECK(page_row_add(0, C(0), 2048));
+	region = first_region();
+	CHECK(pagealloc_alloc_batch(&page_row_node, out, 64) == 64);
+	CHECK(region->first_free == 64);
+	CHECK(pagealloc_alloc(&page_row_node, 1, NULL).v == C(0) + 64);
+	CHECK(region->first_free == 65);
+	CHECK(pagealloc_alloc(&page_row_node, 8, NULL).v == C(0) + 65);
+	CHECK(region->first_free == 73);
+	CHECK(region->run_from == 73);
+	/* the run comes back: as before */
+	CHECK(pagealloc_free(&page_row_node, (pfn_t){C(0) + 65}, 8) == 8);
+	CHECK(region->first_free == 65);
+	CHECK(region->run_from == 65);
+	/* a frame: seven before it may belong to a run of eight with it */
+	CHECK(pagealloc_free(&page_row_node, (pfn_t){C(0) + 30}, 1) == 1);
+	CHECK(region->first_free == 30);
+	CHECK(region->run_from == 23);
+	CHECK(pagealloc_free(&page_row_node, (pfn_t){C(0) + 2}, 1) == 1);
+	CHECK(region->run_from == 0);
+	/* no such run anywhere */
+	CHECK(pfn_is_none(pagealloc_alloc(&page_row_node, 1984, NULL)));
+	CHECK(region->run_from == region->end_bit);
+	CHECK(pagealloc_free_batch(&page_row_node, out + 10, 5, &bad) == 5);
+	CHECK(region->run_from == 0);
+	CHECK(region->first_free == 2);
+}
+
+/* Two neighbours in either order need no tree; a third chunk sends one of them there. */
+static void pending_chunks(void)
+{
+	struct page_region *region;
+
+	page_row_start();
+	CHECK(page_row_add(0, C(0), 512 * 20));
+	region = first_region();
+	CHECK(pagealloc_alloc_at(&page_row_node, (pfn_t){C(3) + 500}, 20));
+	CHECK(region->pending[0] == 3);
+	CHECK(region->pending[1] == 4);
+	CHECK(pagealloc_free(&page_row_node, (pfn_t){C(4) + 1}, 1) == 1);
+	CHECK(pagealloc_free(&page_row_node, (pfn_t){C(3) + 501}, 1) == 1);
+	CHECK(region->tree.level[0][3].max == 512);
+	CHECK(region->tree.level[0][4].max == 512);
+	CHECK(pagealloc_alloc_at(&page_row_node, (pfn_t){C(9)}, 1));
+	CHECK(region->pending[0] == 9);
+	CHECK(region->pending[1] == 3);
+	CHECK(region->tree.level[0][3].max == 512);
+	CHECK(region->tree.level[0][4].max == 504);
+	page_region_settle(region);
+	CHECK(region->tree.level[0][3].max == 500);
+	CHECK(region->pending[0] == SIZE_MAX);
+	CHECK(region->pending[1] == SIZE_MAX);
+	CHECK(!page_region_settle_one(region));
+}
+
+/* ---- What validate finds ---- */
 
 static bool finds(const char *expected)
 {
@@ -493,6 +556,8 @@ const struct pure_test pure_pagefit_tests[] = {
 	{"pagealloc: batch in ascending", batch_in_ascending},
 	{"pagealloc: batch in unsorted", batch_in_unsorted},
 	{"pagealloc: batch in bad", batch_in_bad},
+	{"pagealloc: hints are exact", hints_are_exact},
+	{"pagealloc: pending chunks", pending_chunks},
 	{"pagealloc: validate finds bitmap", validate_finds_bitmap},
 	{"pagealloc: validate finds summaries", validate_finds_summaries},
 	{"pagealloc: validate finds hints", validate_finds_hints},
