@@ -100,8 +100,10 @@ static void print_nodes(void)
 	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
 		if (!slate_node_stats(i, &node))
 			continue;
-		kprintf("node %u total %zu free %zu largest %zu frames\n", i, node.total_pages,
-			node.free_pages, node.largest_run_pages);
+		kprintf("node %u total %zu free %zu largest %zu frames; served: local %zu remote "
+			"%zu\n",
+			i, node.total_pages, node.free_pages, node.largest_run_pages,
+			node.local_pages, node.remote_pages);
 	}
 }
 

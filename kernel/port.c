@@ -6,6 +6,7 @@
 #include <slate/report.h>
 
 #include "arch/arch.h"
+#include "boot/bootinfo.h"
 #include "kernel/console.h"
 #include "kernel/fault.h"
 #include "kernel/ipi.h"
@@ -46,6 +47,19 @@ unsigned port_cpu(void)
 void port_relax(void)
 {
 	arch_relax();
+}
+
+unsigned port_cpu_node(unsigned cpu)
+{
+	return cpu < BOOT_MAX_CPUS ? boot_info.cpus[cpu].node : 0;
+}
+
+unsigned port_node_distance(unsigned from, unsigned to)
+{
+	unsigned distance = boot_info.node_distance[from][to];
+
+	/* No table, or no entry: neighbours by number, on the scale of such tables. */
+	return distance ? distance : 10 + 10 * (from < to ? to - from : from - to);
 }
 
 size_t port_backtrace(uintptr_t *pcs, size_t max)

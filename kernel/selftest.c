@@ -12,7 +12,7 @@
 #include "kernel/tap.h"
 
 static const struct pure_test *const kernel_tables[] = {
-	selftest_boot, selftest_shell,  selftest_object, selftest_page,
+	selftest_boot, selftest_shell,  selftest_object, selftest_page, selftest_numa,
 	selftest_cpu,  selftest_misuse, selftest_memory, NULL,
 };
 

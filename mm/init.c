@@ -21,6 +21,7 @@
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
+#include "mm/numa.h"
 #include "mm/reclaim.h"
 
 /* One range that was added, metadata and all. The record lies in that metadata. */
@@ -115,9 +116,12 @@ struct pool {
 	size_t pages;
 };
 
-static size_t node_metadata_pages(const struct slate_memmap *map, unsigned node, size_t bytes)
+/* Frames for the node's metadata and the window; 0 for a node without memory. */
+static size_t node_metadata_pages(const struct slate_memmap *map, unsigned node,
+				  size_t window_bytes)
 {
 	size_t arenas_end = 0;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < map->count; i++) {
 		if (range_usable(&map->ranges[i], node))
@@ -125,7 +129,9 @@ static size_t node_metadata_pages(const struct slate_memmap *map, unsigned node,
 						range_pages(&map->ranges[i]), &arenas_end);
 	}
 	/* A pool splits its range into two regions at most. */
-	return bytes ? bytes_to_pages(bytes + 2 * align_up(pagealloc_region_bytes(1), 64)) : 0;
+	return bytes ? bytes_to_pages(bytes + window_bytes +
+				      2 * align_up(pagealloc_region_bytes(1), 64))
+		     : 0;
 }
 
 static bool is_pool(const struct pool *pools, size_t range)
@@ -370,6 +376,7 @@ int slate_cpu_online(void)
 		return SLATE_ESTAGE;
 	if (cpu >= SLATE_MAX_CPUS)
 		return SLATE_ERANGE;
+	numa_cpu_online(cpu);
 	spinlock_acquire(&hotplug);
 	int status = SLATE_ESTAGE;
 

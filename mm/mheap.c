@@ -4,7 +4,7 @@
  *
  * A span is made in steps, each under at most one lock: struct and bitmap from their fixallocs,
  * frames from a node's page allocator, then the registry. Whatever fails gives back what the
- * earlier steps took. Nodes are tried in ascending order from the preferred one.
+ * earlier steps took. Nodes are tried from this CPU's own outward (numa.h).
  */
 #include "mm/mheap.h"
 
@@ -12,6 +12,7 @@
 #include "mm/bootmem.h"
 #include "mm/directmap.h"
 #include "mm/mmdebug.h"
+#include "mm/numa.h"
 #include "mm/spanclass.h"
 
 /* Frames that a fixalloc is fed with at a time. */
@@ -34,6 +35,7 @@ void mheap_init(void)
 		list_init(&heap->all);
 		pagealloc_init(&heap->pages, node);
 	}
+	numa_init();
 	mm_lock_init(&donated_lock, RANK_FIXALLOC);
 	fixalloc_init(&span_structs, "mspan", sizeof(struct mspan), _Alignof(struct mspan));
 	fixalloc_init(&span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
@@ -84,14 +86,17 @@ static pfn_t alloc_mapped(unsigned node, size_t pages, size_t align_pages)
 {
 	struct page_fit fit = {.end = directmap_end, .align_pages = align_pages};
 
-	if (mm_fault_now())
+	if (!mheap_may_serve(&mheaps[node], pages) || mm_fault_now())
 		return SLATE_PFN_NONE;
 	return pagealloc_alloc(&mheaps[node].pages, pages, &fit);
 }
 
 static void *metadata_pages_alloc(size_t pages)
 {
-	for (unsigned node = 0; node < mheap_node_count(); node++) {
+	const uint8_t *order = numa_order(numa_here());
+
+	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
+		unsigned node = order[i];
 		pfn_t pfn = alloc_mapped(node, pages, 1);
 
 		if (pfn_is_none(pfn))
@@ -180,14 +185,19 @@ static void register_span(struct mspan *span)
 	mm_lock_release(&heap->lock, irq);
 }
 
-/* Frames for a span from any node; sets span->node. */
+/* Frames for a span from the nearest node that has them; sets span->node. */
 static void *span_frames(struct mspan *span, size_t pages, size_t align_pages)
 {
-	for (unsigned node = 0; node < mheap_node_count(); node++) {
+	unsigned here = numa_here();
+	const uint8_t *order = numa_order(here);
+
+	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
+		unsigned node = order[i];
 		pfn_t pfn = alloc_mapped(node, pages, align_pages);
 
 		if (pfn_is_none(pfn))
 			continue;
+		mheap_note_served(&mheaps[node], here, pages);
 		span->node = (uint8_t)node;
 		return pfn_to_virt(pfn);
 	}

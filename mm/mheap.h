@@ -30,6 +30,8 @@ struct mheap {
 					  before it */
 	_Atomic size_t large_objects;  /* (a) relaxed */
 	_Atomic size_t large_bytes;    /* (a) relaxed */
+	_Atomic size_t local_pages;    /* (a) relaxed: ever served to CPUs of this node */
+	_Atomic size_t remote_pages;   /* (a) relaxed: and to CPUs of others */
 	_Atomic size_t carved_pages;   /* (a) relaxed: metadata that never was in the page allocator
 					*/
 	struct pagealloc pages;
@@ -96,7 +98,23 @@ unsigned mheap_class_at(const struct mspan *span, size_t i);
 /* The span's objects are all free; it is on no mcentral list. Manual spans: claimed. */
 void mheap_free_span(struct mspan *span);
 
-/* Frame runs. See slate_page_alloc(). node: preferred, or SLATE_ANY_NODE. */
+/* Count frames that this node served to a CPU of node `here`. */
+static inline void mheap_note_served(struct mheap *heap, unsigned here, size_t pages)
+{
+	atomic_fetch_add_explicit(heap == &mheaps[here] ? &heap->local_pages : &heap->remote_pages,
+				  pages, memory_order_relaxed);
+}
+
+/* Can the node have n free frames? Without its lock, to pass over nodes that are empty. */
+static inline bool mheap_may_serve(struct mheap *heap, size_t n)
+{
+	return atomic_load_explicit(&heap->pages.free_pages, memory_order_relaxed) >= n;
+}
+
+/*
+ * Frame runs. See slate_page_alloc(). node: preferred, or SLATE_ANY_NODE: this CPU's. Other nodes
+ * follow by distance.
+ */
 pfn_t mheap_alloc_pages(size_t n, const struct page_fit *fit, unsigned node);
 
 /* Returns n, or the index of the first frame that is not part of an allocated run; then nothing was

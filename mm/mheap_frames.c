@@ -9,13 +9,15 @@
 #include <slate/slate.h>
 
 #include "mm/mmdebug.h"
+#include "mm/numa.h"
 
 /* Frames that one lock hold frees at most. */
 #define FREE_BATCH 64u
 
-static void note_frames_out(struct mheap *heap, size_t pages)
+static void note_frames_out(struct mheap *heap, unsigned here, size_t pages)
 {
 	atomic_fetch_add_explicit(&heap->frame_pages, pages, memory_order_relaxed);
+	mheap_note_served(heap, here, pages);
 }
 
 static void note_frames_in(struct mheap *heap, size_t pages)
@@ -23,26 +25,21 @@ static void note_frames_in(struct mheap *heap, size_t pages)
 	atomic_fetch_sub_explicit(&heap->frame_pages, pages, memory_order_relaxed);
 }
 
-static pfn_t alloc_on(unsigned node, size_t n, const struct page_fit *fit)
-{
-	pfn_t pfn = pagealloc_alloc(&mheaps[node].pages, n, fit);
-
-	if (!pfn_is_none(pfn))
-		note_frames_out(&mheaps[node], n);
-	return pfn;
-}
-
 pfn_t mheap_alloc_pages(size_t n, const struct page_fit *fit, unsigned preferred)
 {
+	unsigned here = numa_here();
+	const uint8_t *order = numa_order(preferred < SLATE_MAX_NODES ? preferred : here);
 	pfn_t pfn = SLATE_PFN_NONE;
 
 	if (mm_fault_now())
 		return pfn;
-	if (preferred < mheap_node_count())
-		pfn = alloc_on(preferred, n, fit);
-	for (unsigned node = 0; node < mheap_node_count() && pfn_is_none(pfn); node++) {
-		if (node != preferred)
-			pfn = alloc_on(node, n, fit);
+	for (unsigned i = 0; i < SLATE_MAX_NODES && pfn_is_none(pfn); i++) {
+		struct mheap *heap = &mheaps[order[i]];
+
+		if (mheap_may_serve(heap, n))
+			pfn = pagealloc_alloc(&heap->pages, n, fit);
+		if (!pfn_is_none(pfn))
+			note_frames_out(heap, here, n);
 	}
 	return pfn;
 }
@@ -87,6 +84,8 @@ size_t mheap_free_pages(pfn_t pfn, size_t n)
 
 unsigned mheap_take_frames(void **out, unsigned n)
 {
+	unsigned here = numa_here();
+	const uint8_t *order = numa_order(here);
 	pfn_t pfns[FREE_BATCH];
 	size_t got = 0;
 
@@ -94,9 +93,13 @@ unsigned mheap_take_frames(void **out, unsigned n)
 		return 0;
 	if (n > FREE_BATCH)
 		n = FREE_BATCH;
-	for (unsigned node = 0; node < mheap_node_count() && got == 0; node++) {
-		got = pagealloc_alloc_batch(&mheaps[node].pages, pfns, n);
-		note_frames_out(&mheaps[node], got);
+	for (unsigned i = 0; i < SLATE_MAX_NODES && got == 0; i++) {
+		struct mheap *heap = &mheaps[order[i]];
+
+		if (!mheap_may_serve(heap, 1))
+			continue;
+		got = pagealloc_alloc_batch(&heap->pages, pfns, n);
+		note_frames_out(heap, here, got);
 	}
 	/* A take pops from the top: the lowest frame goes there. */
 	for (size_t i = 0; i < got; i++)

@@ -51,3 +51,14 @@ __attribute__((weak)) bool port_in_nmi(void)
 {
 	return false;
 }
+
+WEAK unsigned port_cpu_node(unsigned cpu)
+{
+	(void)cpu;
+	return 0;
+}
+
+WEAK unsigned port_node_distance(unsigned from, unsigned to)
+{
+	return from < to ? to - from : from - to;
+}

@@ -150,5 +150,7 @@ bool slate_node_stats(unsigned node, struct slate_node_stats *stats)
 	stats->free_pages = heap->pages.free_pages;
 	mm_lock_release(&heap->pages.lock, irq);
 	stats->largest_run_pages = pagealloc_largest(&heap->pages);
+	stats->local_pages = counter(&heap->local_pages);
+	stats->remote_pages = counter(&heap->remote_pages);
 	return stats->total_pages > 0;
 }

@@ -69,6 +69,12 @@ void host_cpu_serve(void);
 /* port_run_on_cpu() fails from now on (until host_reset()). */
 void host_ipi_disable(void);
 
+/* NUMA: a CPU's node, asked when it comes online; and what the distances are (NULL: by number).
+ * They stay until host_nodes_reset(). */
+void host_cpu_node(unsigned cpu, unsigned node);
+void host_node_distance(unsigned (*distance)(unsigned from, unsigned to));
+void host_nodes_reset(void);
+
 /* Interrupts of this thread, as an interrupt handler sees them. */
 void host_irq_set(bool enabled);
 

@@ -281,6 +281,37 @@ bool port_run_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg)
 	return true;
 }
 
+static unsigned nodes_of_cpus[SLATE_MAX_CPUS];
+static unsigned (*node_distance)(unsigned from, unsigned to);
+
+unsigned port_cpu_node(unsigned cpu)
+{
+	return nodes_of_cpus[cpu];
+}
+
+unsigned port_node_distance(unsigned from, unsigned to)
+{
+	if (node_distance)
+		return node_distance(from, to);
+	return from < to ? to - from : from - to;
+}
+
+void host_cpu_node(unsigned cpu, unsigned node)
+{
+	nodes_of_cpus[cpu] = node;
+}
+
+void host_node_distance(unsigned (*distance)(unsigned from, unsigned to))
+{
+	node_distance = distance;
+}
+
+void host_nodes_reset(void)
+{
+	memset(nodes_of_cpus, 0, sizeof(nodes_of_cpus));
+	node_distance = NULL;
+}
+
 void host_cpu_set(unsigned cpu)
 {
 	this_cpu = cpu;

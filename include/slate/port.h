@@ -70,6 +70,18 @@ void port_guard_map(void *page);
 void port_relax(void);
 
 /*
+ * The NUMA node of a CPU. Context: asked by slate_cpu_online() on that CPU. Default: 0.
+ */
+unsigned port_cpu_node(unsigned cpu);
+
+/*
+ * How far memory of node `to` is from a CPU of node `from`, from != to, both below SLATE_MAX_NODES,
+ * whether they exist or not: any measure, compared with other distances from the same node only.
+ * Context: asked by slate_init(). Default: the difference of the numbers.
+ */
+unsigned port_node_distance(unsigned from, unsigned to);
+
+/*
  * Return addresses of the callers, innermost first, at most max. Must not fault. Default: 0.
  */
 size_t port_backtrace(uintptr_t *pcs, size_t max);

@@ -57,6 +57,8 @@ struct slate_node_stats {
 	size_t total_pages;
 	size_t free_pages;
 	size_t largest_run_pages;
+	size_t local_pages;  /* ever served to CPUs of this node; what goes to caches counts once */
+	size_t remote_pages; /* and to CPUs of other nodes */
 };
 
 /*
