@@ -61,7 +61,7 @@ uint64_t bench_empty_pointer(void)
  * Instructions, if 1000 more turns of a loop always cost the same whole number a turn, a small one:
  * no clock does that four times running.
  */
-static bool detect_icount(void)
+bool bench_counts_instructions(void)
 {
 	uint64_t step = 0;
 
@@ -154,7 +154,7 @@ bool bench_run(const char *filter)
 	size_t count = 0;
 	bool ok = true;
 
-	counts_instructions = detect_icount();
+	counts_instructions = bench_counts_instructions();
 	for (size_t t = 0; tables[t]; t++) {
 		for (const struct bench *row = tables[t]; row->name; row++) {
 			if (!chosen(row, filter))

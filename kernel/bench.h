@@ -42,6 +42,10 @@ uint64_t bench_median(bench_round_fn *round, size_t size);
 /* Median per operation, less the loop's control (an index counted down), as one row. */
 bool bench_pair(const struct bench *row, bench_round_fn *round);
 
+/* Does arch_instructions() count exactly that, as under -icount? Tries it out, with interrupts off.
+ */
+bool bench_counts_instructions(void);
+
 /* "insn" or "ticks": the unit of this machine. */
 const char *bench_unit(void);
 

@@ -77,22 +77,22 @@ static bool run_to_end(const struct pure_test *test)
 
 void tap_run(struct tap *tap, const struct pure_test *test, bool balanced)
 {
-	size_t before = balanced ? frames_at_rest() : 0;
+	size_t before;
 	size_t after;
 	bool ok;
 
 	fault_arm(FAULT_SHOW, SLATE_CRIME_NONE);
+	before = balanced ? frames_at_rest() : 0;
 	ok = run_to_end(test);
 	/* A test that was left in the middle must not disturb the next one. */
 	smp_tick_hook(NULL);
 	mm_fault_arm(0, false);
-	if (ok && fault_other_count() > 0) {
+	after = balanced ? frames_at_rest() : 0;
+	if (fault_other_count() > 0) {
 		tap_note("%zu reports that were not expected", fault_other_count());
 		ok = false;
 	}
-	fault_arm(FAULT_FATAL, SLATE_CRIME_NONE);
-	after = ok && balanced ? frames_at_rest() : before;
-	if (after != before) {
+	if (ok && after != before) {
 		tap_note("free and metadata frames: %zu before, %zu after", before, after);
 		ok = false;
 	}
@@ -101,5 +101,6 @@ void tap_run(struct tap *tap, const struct pure_test *test, bool balanced)
 		tap->failed++;
 		tap->clean_up();
 	}
+	fault_arm(FAULT_FATAL, SLATE_CRIME_NONE);
 	kprintf("%s %zu - %s\n", ok ? "ok" : "not ok", tap->done, test->name);
 }
