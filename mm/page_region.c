@@ -3,7 +3,7 @@
  * page_region.c (level 3) - the bitmap of a region, and what its changes do to tree and hints.
  *
  * Metadata of a region, in this order, each part on a cache line of its own: the header, the tree,
- * the bitmap.
+ * the bitmap of allocated frames, the bitmap of released ones.
  */
 #include "mm/page_region.h"
 
@@ -26,7 +26,7 @@ size_t page_region_bytes(size_t pages)
 	/* both ends may lie inside a chunk */
 	chunks = ((pages + PAGE_CHUNK_MASK) >> PAGE_CHUNK_SHIFT) + 1;
 	return align_up(sizeof(struct page_region), LINE_BYTES) + page_tree_bytes(chunks) +
-	       chunks * LINE_BYTES;
+	       2 * chunks * LINE_BYTES;
 }
 
 struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
@@ -38,6 +38,7 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 	size_t chunks = (end_bit + PAGE_CHUNK_MASK) >> PAGE_CHUNK_SHIFT;
 
 	region->free_pages = pages;
+	region->released_pages = 0;
 	region->first_free = first_bit;
 	region->run_from = 0;
 	region->run_pages = 1;
@@ -46,6 +47,7 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 	region->pending[1] = SIZE_MAX;
 	region->searches = 0;
 	region->bitmap = (bitword_t *)(tree + page_tree_bytes(chunks));
+	region->released = region->bitmap + chunks * PAGE_CHUNK_WORDS;
 	region->base = pfn.v;
 	region->pages = pages;
 	region->origin = pfn.v - first_bit;
@@ -54,7 +56,8 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 	region->removable = false;
 	region->next = NULL;
 
-	for (size_t i = 0; i < chunks * PAGE_CHUNK_WORDS; i++)
+	/* both bitmaps */
+	for (size_t i = 0; i < 2 * chunks * PAGE_CHUNK_WORDS; i++)
 		region->bitmap[i] = 0;
 	bitmap_set_range(region->bitmap, 0, first_bit);
 	bitmap_set_range(region->bitmap, end_bit, chunks << PAGE_CHUNK_SHIFT);
@@ -161,6 +164,20 @@ static inline void note_words(struct page_region *region, size_t bit, size_t n)
 		page_region_note(region, first, last);
 }
 
+void page_region_take_back(struct page_region *region, size_t bit, size_t n)
+{
+	size_t last = (bit + n - 1) >> BITWORD_SHIFT;
+
+	for (size_t i = bit >> BITWORD_SHIFT; i <= last; i++) {
+		bitword_t back = region->released[i] & region->bitmap[i];
+
+		if (!back)
+			continue;
+		region->released[i] ^= back;
+		region->released_pages -= bitword_popcount(back);
+	}
+}
+
 bool page_region_take_words(struct page_region *region, size_t bit, size_t n)
 {
 	struct word_range range = word_range(region, bit, n);
@@ -177,6 +194,8 @@ bool page_region_take_words(struct page_region *region, size_t bit, size_t n)
 	*range.first |= range.first_mask;
 	*range.last |= range.last_mask;
 	region->free_pages -= n;
+	if (region->released_pages)
+		page_region_take_back(region, bit, n);
 	page_region_hints_taken(region, bit, n);
 	note_words(region, bit, n);
 	return true;

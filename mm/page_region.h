@@ -18,6 +18,13 @@
  * has at most PAGE_TREE_LEVELS levels of SUMMARY_FAN nodes. Only the bits of a run of n frames
  * cost more with n: n / 64 words and n / 512 summaries.
  *
+ * A second bitmap tells which of the free frames were given back to whoever owns the machine
+ * (pagealloc_release.c). To take one makes it an ordinary frame again, whoever takes it; while
+ * there are none of them, that costs a test.
+ *
+ *   a frame is a one in bitmap, or in released, or in neither
+ *   released_pages = ones of released
+ *
  * No function here takes a lock; the caller holds the node's.
  */
 #ifndef MM_PAGE_REGION_H
@@ -32,15 +39,17 @@
 #define PAGE_BIT_NONE SIZE_MAX
 
 struct page_region {
-	size_t free_pages; /* (lock) zeros of the bitmap */
-	size_t first_free; /* (lock) hint, at most end_bit */
-	size_t run_from;   /* (lock) hint, at most end_bit */
-	size_t run_pages;  /* (lock) */
-	size_t run_taken;  /* (lock) the run that set run_from begins here */
-	size_t pending[2]; /* (lock) chunks that are stale in the tree; SIZE_MAX: none */
-	unsigned searches; /* (lock) that stand in it while the lock is open */
+	size_t free_pages;     /* (lock) zeros of the bitmap, released ones among them */
+	size_t released_pages; /* (lock) */
+	size_t first_free;     /* (lock) hint, at most end_bit */
+	size_t run_from;       /* (lock) hint, at most end_bit */
+	size_t run_pages;      /* (lock) */
+	size_t run_taken;      /* (lock) the run that set run_from begins here */
+	size_t pending[2];     /* (lock) chunks that are stale in the tree; SIZE_MAX: none */
+	unsigned searches;     /* (lock) that stand in it while the lock is open */
 
 	bitword_t *bitmap;        /* (c) ones are allocated frames */
+	bitword_t *released;      /* (lock) the words; ones are given back */
 	size_t base;              /* (c) the first frame's number */
 	size_t pages;             /* (c) */
 	size_t origin;            /* (c) frame number of bit 0 */
@@ -91,12 +100,17 @@ void page_region_lower_run(struct page_region *region, size_t bit, size_t n);
 bool page_region_take_words(struct page_region *region, size_t bit, size_t n);
 bool page_region_give_words(struct page_region *region, size_t bit, size_t n);
 
+/* Frames of the words that hold [bit, bit + n) were allocated: they are no released ones now. */
+void page_region_take_back(struct page_region *region, size_t bit, size_t n);
+
 /* Some bits of one word were turned over, n of them; bit is any of its bits. */
 static inline void page_region_taken(struct page_region *region, size_t bit, size_t n)
 {
 	size_t chunk = bit >> PAGE_CHUNK_SHIFT;
 
 	region->free_pages -= n;
+	if (region->released_pages)
+		page_region_take_back(region, bit, 1);
 	if (region->pending[0] != chunk)
 		page_region_note(region, chunk, chunk);
 }

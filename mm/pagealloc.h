@@ -21,8 +21,8 @@ struct pagealloc {
 	struct page_region *recent;   /* (lock) where the last free was */
 	size_t region_count;          /* (lock) */
 	_Atomic size_t total_pages;   /* (lock) written; (a) read relaxed by statistics */
-	_Atomic size_t free_pages;    /* likewise; the sum of the regions' */
-	unsigned node;                /* (const) */
+	_Atomic size_t free_pages; /* likewise; the sum of the regions', released ones among them */
+	unsigned node;             /* (const) */
 };
 
 /* What a run must satisfy; all in frames. Zeroes: no constraint. */
@@ -105,6 +105,28 @@ size_t pagealloc_free(struct pagealloc *pa, pfn_t pfn, size_t n);
  * opened between groups of frames.
  */
 size_t pagealloc_free_batch(struct pagealloc *pa, const pfn_t *pfns, size_t n, pfn_t *bad);
+
+/* ---- Frames that are given back to whoever owns the machine (pagealloc_release.c) ---- */
+
+/* A walk over idle runs, which are free and not released, from the highest down. */
+struct page_idle {
+	size_t top; /* frames below it are still to be looked at; SIZE_MAX at first, 0: done */
+	size_t min_pages; /* shorter runs are passed over; at most PAGE_CHUNK_PAGES */
+};
+
+/*
+ * Allocate the next idle run of the walk, at most a chunk of 2 MiB and never across two: returns
+ * its length. 0: none was found so far; the walk goes on unless its top is 0. One lock hold,
+ * bounded work.
+ */
+size_t pagealloc_take_idle(struct pagealloc *pa, struct page_idle *idle, pfn_t *pfn);
+
+/* Free such a run as released. False, and nothing changes, when it is not allocated as a whole. */
+bool pagealloc_give_released(struct pagealloc *pa, pfn_t pfn, size_t n);
+
+/* How many of the free frames are released. */
+size_t pagealloc_released_locked(struct pagealloc *pa);
+size_t pagealloc_released(struct pagealloc *pa);
 
 /* Does this node hold pfn? */
 bool pagealloc_contains(struct pagealloc *pa, pfn_t pfn);

@@ -4,6 +4,7 @@
  * that bitmap, tree, hints and counts tell the same.
  *
  *   frames of a region = zeros of its bitmap (free_pages) + ones inside its bounds
+ *   a released frame is a free one; released_pages = ones of that bitmap
  *   free_pages of the node = sum over its regions
  */
 #include "mm/page_search.h"
@@ -60,6 +61,21 @@ static const char *check_bounds(const struct page_region *region, pfn_t *where)
 		return "page region: a bit outside its bounds is free";
 	if (region->free_pages != bits - bitmap_count_set(region->bitmap, 0, bits))
 		return "page region: free frames are not the zeros of its bitmap";
+	return NULL;
+}
+
+static const char *check_released(const struct page_region *region, pfn_t *where)
+{
+	size_t bits = region->tree.nodes[0] << PAGE_CHUNK_SHIFT;
+
+	for (size_t i = 0; i < bits >> BITWORD_SHIFT; i++) {
+		*where = page_region_pfn(region, i << BITWORD_SHIFT);
+		if (region->released[i] & region->bitmap[i])
+			return "page region: a released frame is allocated";
+	}
+	*where = (pfn_t){region->base};
+	if (region->released_pages != bitmap_count_set(region->released, 0, bits))
+		return "page region: released frames are not the ones of their bitmap";
 	return NULL;
 }
 
@@ -120,6 +136,8 @@ const char *page_region_check(struct page_region *region, pfn_t *where)
 {
 	const char *wrong = check_bounds(region, where);
 
+	if (!wrong)
+		wrong = check_released(region, where);
 	if (wrong)
 		return wrong;
 	page_region_settle(region);
