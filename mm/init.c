@@ -23,6 +23,7 @@
 #include "mm/mmdebug.h"
 #include "mm/numa.h"
 #include "mm/reclaim.h"
+#include "mm/scavenger.h"
 
 /* One range that was added, metadata and all. The record lies in that metadata. */
 struct memrange {
@@ -421,4 +422,5 @@ void mm_reset(void)
 	mcentral_reset();
 	mcache_reset();
 	reclaim_reset();
+	scavenger_reset();
 }

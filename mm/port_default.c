@@ -62,3 +62,10 @@ WEAK unsigned port_node_distance(unsigned from, unsigned to)
 {
 	return from < to ? to - from : from - to;
 }
+
+WEAK enum slate_discard port_page_discard(pfn_t pfn, size_t n)
+{
+	(void)pfn;
+	(void)n;
+	return SLATE_DISCARD_REFUSED;
+}

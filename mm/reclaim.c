@@ -9,6 +9,7 @@
 #include "mm/deferred.h"
 #include "mm/lockrank.h"
 #include "mm/mcache.h"
+#include "mm/scavenger.h"
 
 static _Atomic size_t drains;   /* (a) relaxed */
 static _Atomic size_t failures; /* (a) relaxed */
@@ -90,6 +91,7 @@ void slate_poll(void)
 	port_irq_restore(irq);
 	mcache_drain_if_wanted();
 	deferred_run();
+	scavenger_poll();
 }
 
 void slate_flush(void)

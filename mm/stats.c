@@ -11,6 +11,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/reclaim.h"
+#include "mm/scavenger.h"
 
 static struct mcache *cache_of(unsigned cpu)
 {
@@ -46,6 +47,7 @@ static void add_node(unsigned node, struct slate_stats *stats)
 		return;
 	stats->total_pages += pages.total_pages;
 	stats->free_pages += pages.free_pages;
+	stats->released_pages += pages.released_pages;
 	stats->object_pages += counter(&heap->object_pages);
 	stats->manual_pages += counter(&heap->frame_pages);
 	stats->stack_pages += counter(&heap->stack_pages);
@@ -61,6 +63,8 @@ void slate_stats(struct slate_stats *stats)
 		.failures = reclaim_failures(),
 		.reports = mm_report_count(),
 		.leaked_objects = mm_leak_count(),
+		.discards = scavenger_discards(),
+		.discard_refused = scavenger_refused(),
 	};
 	for (unsigned node = 0; node < mheap_node_count(); node++)
 		add_node(node, stats);
@@ -147,7 +151,8 @@ bool slate_node_stats(unsigned node, struct slate_node_stats *stats)
 	unsigned long irq = mm_lock_acquire(&heap->pages.lock);
 
 	stats->total_pages = heap->pages.total_pages + counter(&heap->carved_pages);
-	stats->free_pages = heap->pages.free_pages;
+	stats->released_pages = pagealloc_released_locked(&heap->pages);
+	stats->free_pages = heap->pages.free_pages - stats->released_pages;
 	mm_lock_release(&heap->pages.lock, irq);
 	stats->largest_run_pages = pagealloc_largest(&heap->pages);
 	stats->local_pages = counter(&heap->local_pages);

@@ -69,6 +69,23 @@ void port_guard_map(void *page);
 /* A spin loop's hint to the core. Default: nothing. */
 void port_relax(void);
 
+/* What has become of frames that nobody needs. */
+enum slate_discard {
+	SLATE_DISCARD_REFUSED, /* nothing: they are as they were */
+	SLATE_DISCARD_UNKNOWN, /* taken; when they are written or read again, anything may be there
+				*/
+	SLATE_DISCARD_ZEROED,  /* taken; they read as zero until they are written */
+};
+
+/*
+ * Give n frames to whoever owns the machine (a hypervisor, a memory controller): they cost nothing
+ * until somebody touches them again, which needs no further call. Returns when the owner has
+ * acknowledged; until then nobody else has these frames. At most 2 MiB a call, never across a
+ * 2 MiB boundary; one call at a time. Context: as the caller of slate_scavenge(); from slate_poll()
+ * with interrupts enabled only. It may not allocate. Default: SLATE_DISCARD_REFUSED.
+ */
+enum slate_discard port_page_discard(pfn_t pfn, size_t n);
+
 /*
  * The NUMA node of a CPU. Context: asked by slate_cpu_online() on that CPU. Default: 0.
  */

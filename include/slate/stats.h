@@ -12,14 +12,14 @@
 
 struct slate_stats {
 	size_t total_pages;    /* frames ever added, minus removed */
-	size_t free_pages;     /* in the page allocators */
+	size_t free_pages;     /* in the page allocators, without the released ones */
 	size_t cached_pages;   /* free, in per-CPU frame caches */
 	size_t object_pages;   /* spans that hold objects, large objects included */
 	size_t manual_pages;   /* owned by their callers: frame runs */
 	size_t stack_pages;    /* kernel stacks and their guard pages, cached ones included */
 	size_t metadata_pages; /* Slate's own */
 	size_t reserved_pages; /* kept for RESERVE requests */
-	size_t released_pages; /* given back to the machine's owner */
+	size_t released_pages; /* given back to the machine's owner; allocations take them back */
 
 	size_t objects;        /* live objects as the spans see them: cached ones count */
 	size_t cached_objects; /* of these, in magazines and depots */
@@ -31,6 +31,9 @@ struct slate_stats {
 	size_t failures;       /* requests that got NULL */
 	size_t reports;        /* calls of port_panic() */
 	size_t leaked_objects; /* given up after a report */
+
+	size_t discards;        /* runs that port_page_discard() took */
+	size_t discard_refused; /* and those that it did not take */
 };
 
 struct slate_class_stats {
@@ -55,8 +58,9 @@ struct slate_cpu_stats {
 
 struct slate_node_stats {
 	size_t total_pages;
-	size_t free_pages;
-	size_t largest_run_pages;
+	size_t free_pages;        /* without the released ones */
+	size_t released_pages;    /* given back to the machine's owner */
+	size_t largest_run_pages; /* of free or released frames */
 	size_t local_pages;  /* ever served to CPUs of this node; what goes to caches counts once */
 	size_t remote_pages; /* and to CPUs of other nodes */
 };
