@@ -100,10 +100,10 @@ static void print_nodes(void)
 	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
 		if (!slate_node_stats(i, &node))
 			continue;
-		kprintf("node %u total %zu free %zu largest %zu frames; served: local %zu remote "
-			"%zu\n",
-			i, node.total_pages, node.free_pages, node.largest_run_pages,
-			node.local_pages, node.remote_pages);
+		kprintf("node %u total %zu free %zu released %zu largest %zu frames; served: local "
+			"%zu remote %zu\n",
+			i, node.total_pages, node.free_pages, node.released_pages,
+			node.largest_run_pages, node.local_pages, node.remote_pages);
 	}
 }
 
@@ -124,6 +124,7 @@ bool cmd_stats(int argc, char **argv)
 		stats.cached_objects, stats.large_objects, stats.object_bytes);
 	kprintf("drains %zu, failures %zu, reports %zu, leaked objects %zu\n", stats.drains,
 		stats.failures, stats.reports, stats.leaked_objects);
+	kprintf("runs discarded %zu, refused %zu\n", stats.discards, stats.discard_refused);
 	meta = percent_hundredths(stats.metadata_pages, stats.total_pages);
 	kprintf("metadata %zu.%02zu %% of RAM\n", meta / 100, meta % 100);
 	return true;

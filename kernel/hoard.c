@@ -16,7 +16,7 @@ static size_t free_pages(void)
 	struct slate_stats stats;
 
 	slate_stats(&stats);
-	return stats.free_pages + stats.cached_pages;
+	return stats.free_pages + stats.released_pages + stats.cached_pages;
 }
 
 static bool hoard_one(struct hoard *hoard, size_t pages, const struct slate_page_constraints *fit)

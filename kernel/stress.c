@@ -314,7 +314,7 @@ static struct account take_account(void)
 
 	slate_flush();
 	slate_stats(&stats);
-	return (struct account){stats.free_pages, stats.metadata_pages};
+	return (struct account){stats.free_pages + stats.released_pages, stats.metadata_pages};
 }
 
 static bool players_make(void)

@@ -61,7 +61,7 @@ static size_t frames_at_rest(void)
 
 	slate_flush();
 	slate_stats(&stats);
-	return stats.free_pages + stats.metadata_pages;
+	return stats.free_pages + stats.released_pages + stats.metadata_pages;
 }
 
 /* True: it ran to its end. Everything that lives across the jump is in memory. */
