@@ -28,6 +28,15 @@
 /* Several class bytes in one store; it may overlay an array of bytes. */
 typedef _Atomic(uintptr_t) __attribute__((may_alias)) class_word_t;
 
+/* TSan pairs a release with an acquire of the same address only: under it bytes go one by one. */
+#if defined(__SANITIZE_THREAD__)
+#define FILL_WORDS 0
+#elif defined(__has_feature)
+#define FILL_WORDS !__has_feature(thread_sanitizer)
+#else
+#define FILL_WORDS 1
+#endif
+
 struct index_block {
 	_Atomic(struct arena *) arenas[L2_ENTRIES]; /* (a) release by arena_register() */
 };
@@ -206,9 +215,9 @@ static void class_fill(struct arena *arena, size_t at, size_t pages, unsigned pa
 	size_t end = at + pages;
 
 	/* release, everywhere here: span pointers come first; pairs with arena_class() */
-	while (at < end && !is_aligned(at, sizeof(word)))
+	while (FILL_WORDS && at < end && !is_aligned(at, sizeof(word)))
 		atomic_store_explicit(&bytes[at++], (uint8_t)page_class, memory_order_release);
-	for (; end - at >= sizeof(word); at += sizeof(word))
+	for (; FILL_WORDS && end - at >= sizeof(word); at += sizeof(word))
 		atomic_store_explicit((class_word_t *)&bytes[at], word, memory_order_release);
 	while (at < end)
 		atomic_store_explicit(&bytes[at++], (uint8_t)page_class, memory_order_release);

@@ -447,10 +447,11 @@ static void pending_chunks(void)
 
 /* ---- What validate finds ---- */
 
+static pfn_t found_at;
+
 static bool finds(const char *expected)
 {
-	pfn_t where;
-	const char *wrong = pagealloc_validate(&page_row_node, &where);
+	const char *wrong = pagealloc_validate(&page_row_node, &found_at);
 
 	for (; wrong && *wrong && *wrong == *expected; wrong++)
 		expected++;
@@ -474,6 +475,7 @@ static void validate_finds_bitmap(void)
 	bitmap_clear(first_region()->bitmap, 512 * 5 + 1);
 	bitmap_clear(first_region()->bitmap, 10);
 	CHECK(finds("page region: summary of a chunk differs from its bitmap"));
+	CHECK(found_at.v == C(0));
 	start_settled();
 	bitmap_clear(first_region()->bitmap, 4);
 	CHECK(finds("page region: a bit outside its bounds is free"));
@@ -484,9 +486,11 @@ static void validate_finds_summaries(void)
 	start_settled();
 	first_region()->tree.level[0][9].max--;
 	CHECK(finds("page region: summary of a chunk differs from its bitmap"));
+	CHECK(found_at.v == C(9));
 	start_settled();
 	first_region()->tree.level[1][1].start++;
 	CHECK(finds("page region: summary differs from those below it"));
+	CHECK(found_at.v == C(8));
 	start_settled();
 	first_region()->tree.some[0][0] &= ~(bitword_t)2;
 	CHECK(finds("page region: list of chunks with free frames is wrong"));
