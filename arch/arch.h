@@ -81,6 +81,27 @@ uint64_t arch_counter(void);
 uint64_t arch_counter_hz(void);
 uint64_t arch_instructions(void);
 
+/* ---- Stacks and pages ---- */
+
+/* Call fn(arg) on another stack, whose pointer starts at stack_top, 16-byte aligned. */
+void arch_on_stack(void (*fn)(void *arg), void *arg, void *stack_top);
+
+enum arch_rights {
+	ARCH_RIGHTS_NONE, /* touching it is a page fault */
+	ARCH_RIGHTS_READ,
+	ARCH_RIGHTS_WRITE, /* and read: what the direct map starts with */
+};
+
+/*
+ * Change what may be done with one page of the direct map, frame aligned. False: this page cannot
+ * be told apart from its neighbours; never so when it was changed before. This CPU forgets its
+ * translation; the others by arch_page_forget(), unless arch_page_forget_is_shared. Context: any
+ * but NMI.
+ */
+bool arch_page_rights(void *page, enum arch_rights rights);
+void arch_page_forget(const void *page);
+extern const bool arch_page_forget_is_shared;
+
 /*
  * Leave a function from deep inside: arch_jump_set() returns 0, and once more, with 1, when
  * arch_jump() is called while its caller is still active. For tests that fail; what they hold they

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jump.S - arch_jump_set() and arch_jump(): the callee-saved registers of the AAPCS64 (x19-x28, frame pointer, link
+ * jump.S - changes of the stack: arch_on_stack(), and arch_jump_set() and arch_jump(): the callee-saved registers of the AAPCS64 (x19-x28, frame pointer, link
  * register) and the stack. Floating point registers are not used by the kernel.
  */
 	.text
@@ -28,6 +28,19 @@ arch_jump:
 	ldr x1, [x0, #96]
 	mov sp, x1
 	mov w0, #1
+	ret
+
+/* void arch_on_stack(fn, arg, stack_top): the saved frame record leads back to the old stack. */
+	.globl arch_on_stack
+arch_on_stack:
+	stp x29, x30, [sp, #-16]!
+	mov x29, sp
+	mov x9, x0
+	mov x0, x1
+	mov sp, x2
+	blr x9
+	mov sp, x29
+	ldp x29, x30, [sp], #16
 	ret
 
 	.section .note.GNU-stack, "", %progbits

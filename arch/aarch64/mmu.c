@@ -11,9 +11,17 @@
 #include "arch/aarch64/mmu.h"
 
 #include "arch/aarch64/regs.h"
+#include "arch/arch.h"
 #include "lib/string.h"
 
-#define POOL_TABLES 48 /* 192 KiB: 16 TiB of RAM, or some ten ragged ranges */
+/*
+ * The lowest RAM is mapped page by page, so that single pages may change their rights later: to
+ * break up a block that is in use would need all other CPUs to stand still (break before make).
+ */
+#define PAGED_BYTES (256ull << 20)
+
+/* One for each 2 MiB of that; 192 KiB more: 16 TiB of RAM, or some ten ragged ranges. */
+#define POOL_TABLES (PAGED_BYTES / L2_BYTES + 48)
 
 #define PTE_ADDRESS   0x0000fffffffff000ull
 #define RIGHTS_RAM    (PTE_NORMAL | PTE_INNER | PTE_AF | PTE_UXN | PTE_PXN)
@@ -27,6 +35,7 @@ extern const char image_start[];                /* kernel.ld */
 
 static uint64_t pool[POOL_TABLES][TABLE_ENTRIES] __attribute__((aligned(TABLE_BYTES)));
 static size_t pool_used;
+static uint64_t paged_bytes; /* mapped page by page so far */
 static uint64_t image_base;
 
 void mmu_init(uint64_t image_physical)
@@ -65,10 +74,11 @@ static bool add_table(uint64_t *entry)
 }
 
 /*
- * Map one block at va, as large as alignment and left allow. Returns by how much to go on, 0 on
- * failure.
+ * Map one block at va, as large as alignment, left and largest_shift allow. Returns by how much to
+ * go on, 0 on failure.
  */
-static uint64_t map_step(uint64_t va, uint64_t pa, uint64_t left, uint64_t rights)
+static uint64_t map_step(uint64_t va, uint64_t pa, uint64_t left, uint64_t rights,
+			 unsigned largest_shift)
 {
 	uint64_t *table = table_kernel_l0;
 
@@ -76,7 +86,7 @@ static uint64_t map_step(uint64_t va, uint64_t pa, uint64_t left, uint64_t right
 		uint64_t *entry = &table[va >> shift & (TABLE_ENTRIES - 1)];
 		uint64_t size = 1ull << shift;
 		uint64_t inside = va & (size - 1);
-		bool whole = shift != L0_SHIFT && inside == 0 && left >= size;
+		bool whole = shift <= largest_shift && inside == 0 && left >= size;
 
 		if (shift == L3_SHIFT) {
 			*(volatile uint64_t *)entry = pa | rights | PTE_PAGE;
@@ -98,10 +108,10 @@ static uint64_t map_step(uint64_t va, uint64_t pa, uint64_t left, uint64_t right
 }
 
 /* Map [pa, end) at va; returns the end of what was mapped. */
-static uint64_t map(uint64_t va, uint64_t pa, uint64_t end, uint64_t rights)
+static uint64_t map(uint64_t va, uint64_t pa, uint64_t end, uint64_t rights, unsigned largest_shift)
 {
 	while (pa < end) {
-		uint64_t step = map_step(va, pa, end - pa, rights);
+		uint64_t step = map_step(va, pa, end - pa, rights, largest_shift);
 
 		if (step == 0)
 			break;
@@ -122,6 +132,16 @@ static uint64_t physical_limit(void)
 	return limit < WINDOW_SIZE ? limit : WINDOW_SIZE;
 }
 
+/* How far [base, end) is mapped page by page: to a border of blocks. */
+static uint64_t paged_end(uint64_t base, uint64_t end)
+{
+	uint64_t cut = (base + PAGED_BYTES - paged_bytes) & ~(L2_BYTES - 1);
+
+	if (paged_bytes >= PAGED_BYTES || cut <= base)
+		return base;
+	return cut < end ? cut : end;
+}
+
 uint64_t mmu_map_ram(uint64_t base, uint64_t end)
 {
 	uint64_t limit = physical_limit();
@@ -130,7 +150,12 @@ uint64_t mmu_map_ram(uint64_t base, uint64_t end)
 	end = end > limit ? limit : (end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 	if (base >= end)
 		return base;
-	return map(DIRECT_BASE + base, base, end, RIGHTS_RAM);
+	uint64_t cut = paged_end(base, end);
+
+	paged_bytes += cut - base;
+	if (map(DIRECT_BASE + base, base, cut, RIGHTS_RAM, L3_SHIFT) < cut)
+		return base;
+	return map(DIRECT_BASE + cut, cut, end, RIGHTS_RAM, L1_SHIFT);
 }
 
 uintptr_t mmu_map_device(uint64_t base, uint64_t size_bytes)
@@ -142,7 +167,7 @@ uintptr_t mmu_map_device(uint64_t base, uint64_t size_bytes)
 
 	uint64_t end = (base + size_bytes + L2_BYTES - 1) & ~(L2_BYTES - 1);
 
-	if (map(DEVICE_BASE + first, first, end, RIGHTS_DEVICE) != end)
+	if (map(DEVICE_BASE + first, first, end, RIGHTS_DEVICE, L1_SHIFT) != end)
 		return 0;
 	return DEVICE_BASE + base;
 }
@@ -156,7 +181,7 @@ const void *mmu_map_dtb(uint64_t pa, uint64_t size_bytes)
 
 	uint64_t end = (pa + size_bytes + L2_BYTES - 1) & ~(L2_BYTES - 1);
 
-	if (map(DTB_BASE, first, end, RIGHTS_DTB) != end)
+	if (map(DTB_BASE, first, end, RIGHTS_DTB, L1_SHIFT) != end)
 		return NULL;
 	return (const void *)(DTB_BASE + (pa - first));
 }
@@ -170,4 +195,52 @@ void mmu_unmap_dtb(void)
 		return;
 	memset(table_at(l2), 0, TABLE_BYTES);
 	__asm__ volatile("dsb ishst; tlbi vmalle1is; dsb ish; isb" : : : "memory");
+}
+
+/* ---- Rights of single pages ---- */
+
+/* TLB maintenance is broadcast to all CPUs of the inner shareable domain. */
+const bool arch_page_forget_is_shared = true;
+
+/* The entry of a page that is mapped as one; NULL where a block is, or nothing. */
+static uint64_t *page_entry(uint64_t va)
+{
+	uint64_t *table = table_kernel_l0;
+
+	for (unsigned shift = L0_SHIFT; shift != L3_SHIFT; shift -= L0_SHIFT - L1_SHIFT) {
+		uint64_t entry = table[va >> shift & (TABLE_ENTRIES - 1)];
+
+		if (!is_table(entry))
+			return NULL;
+		table = table_at(entry);
+	}
+	return &table[va >> L3_SHIFT & (TABLE_ENTRIES - 1)];
+}
+
+/* Valid to invalid and back, or other rights for the same frame: no break before make. */
+bool arch_page_rights(void *page, enum arch_rights rights)
+{
+	uint64_t va = (uintptr_t)page;
+	uint64_t pa = va - DIRECT_BASE;
+	uint64_t *entry = pa < physical_limit() ? page_entry(va) : NULL;
+	uint64_t value = pa | RIGHTS_RAM | PTE_PAGE;
+
+	if (!entry)
+		return false;
+	if (rights == ARCH_RIGHTS_NONE)
+		value = 0;
+	else if (rights == ARCH_RIGHTS_READ)
+		value |= PTE_RO;
+	*(volatile uint64_t *)entry = value;
+	arch_page_forget(page);
+	return true;
+}
+
+void arch_page_forget(const void *page)
+{
+	/* bits 43:0 are the page's number, of all address spaces */
+	__asm__ volatile("dsb ishst; tlbi vaae1is, %0; dsb ish; isb"
+			 :
+			 : "r"((uintptr_t)page >> L3_SHIFT & 0xfffffffffff)
+			 : "memory");
 }

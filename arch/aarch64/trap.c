@@ -131,7 +131,9 @@ void trap_dispatch(struct trap_frame *frame, unsigned kind)
 	case TRAP_SERROR:
 		kernel_trap("system error", frame->pc, 0, reg_read(esr_el1));
 	case TRAP_STACK_OVERFLOW:
-		kernel_trap("stack overflow", frame->pc, frame->x[0], reg_read(esr_el1));
+		/* x0 is the stack pointer; below it there is no room for a frame */
+		kernel_trap("stack overflow", frame->pc, frame->x[0] - FRAME_BYTES,
+			    reg_read(esr_el1));
 	default:
 		kernel_trap("exception from an unused mode", frame->pc, 0, reg_read(esr_el1));
 	}

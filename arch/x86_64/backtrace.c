@@ -4,6 +4,8 @@
  * anything in rbp, so every step is checked: it goes up, stays on the stack that we run on, and
  * finds a return address in the kernel's text.
  */
+#include <slate/slate.h>
+
 #include "arch/arch.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/percpu.h"
@@ -17,6 +19,7 @@ extern const char text_end[];
 static uintptr_t stack_end(uintptr_t address)
 {
 	const struct percpu *percpu = percpu_self();
+	struct slate_stack_info info;
 
 	for (unsigned i = 0; i < IST_COUNT; i++) {
 		uintptr_t start = (uintptr_t)percpu->ist_stacks[i];
@@ -24,6 +27,8 @@ static uintptr_t stack_end(uintptr_t address)
 		if (address >= start && address < start + IST_BYTES)
 			return start + IST_BYTES;
 	}
+	if (slate_stack_find((const void *)address, &info))
+		return (uintptr_t)info.stack + info.size_bytes;
 	if (address < percpu->stack_top && percpu->stack_top - address <= STACK_BYTES_MAX)
 		return percpu->stack_top;
 	return (address | SLATE_PAGE_MASK) + 1;

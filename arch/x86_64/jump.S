@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jump.S - arch_jump_set() and arch_jump(): the callee-saved registers of the System V ABI, the stack and the return
+ * jump.S - changes of the stack: arch_on_stack(), and arch_jump_set() and arch_jump(): the callee-saved registers of the System V ABI, the stack and the return
  * address.
  */
 	.text
@@ -30,5 +30,18 @@ arch_jump:
 	mov 48(%rdi), %rsp
 	mov $1, %eax
 	jmp *56(%rdi)
+
+/* void arch_on_stack(fn, arg, stack_top): the saved frame pointer leads back to the old stack. */
+	.globl arch_on_stack
+arch_on_stack:
+	push %rbp
+	mov %rsp, %rbp
+	mov %rdi, %rax
+	mov %rsi, %rdi
+	mov %rdx, %rsp
+	call *%rax
+	mov %rbp, %rsp
+	pop %rbp
+	ret
 
 	.section .note.GNU-stack, "", @progbits

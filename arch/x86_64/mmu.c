@@ -7,11 +7,13 @@
  * for nobody knows before how much RAM there is: one page for each 512 GiB, and without 1 GiB pages
  * one for each GiB, too.
  */
+#include "arch/arch.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/mmu.h"
 #include "arch/x86_64/regs.h"
 #include "boot/bootinfo.h"
 #include "boot/record.h"
+#include "lib/spinlock.h"
 #include "lib/string.h"
 
 #define PTE_PRESENT  0x001ull
@@ -20,6 +22,7 @@
 #define PTE_UNCACHED 0x010ull
 #define PTE_LARGE    0x080ull
 #define PTE_NX       (1ull << 63)
+#define PTE_ADDRESS  0x000ffffffffff000ull
 
 #define TABLE_ENTRIES 512
 #define SIZE_2M       (1ull << 21)
@@ -30,6 +33,9 @@
 
 /* The direct map's room up to the kernel image is 128 TiB less 2 GiB. */
 #define DIRECT_MAP_MAX (1ull << 46)
+
+/* Tables for parts of the direct map whose pages have different rights: 2 MiB each. */
+#define SPLIT_TABLES 64
 
 /* As many as kernel.ld allows the image to be long: 8 MiB. */
 #define IMAGE_TABLES 4
@@ -43,6 +49,12 @@ struct page_table {
 static struct page_table pml4, kernel_pdpt, kernel_pd, image_pt[IMAGE_TABLES];
 static struct page_table device_pd, device_pt;
 
+static struct {
+	struct spinlock lock; /* interrupts off while held */
+	size_t used;          /* (lock) */
+	struct page_table table[SPLIT_TABLES];
+} split = {.lock = SPINLOCK_INIT};
+
 /* Bits of every entry that maps data: NX where the CPU has it. */
 static uint64_t pte_nx;
 static size_t device_pages; /* mapped so far */
@@ -50,7 +62,7 @@ static size_t device_pages; /* mapped so far */
 /* What the tables in use map, from physical 0 on. */
 static uint64_t direct_limit = SIZE_4G;
 
-extern const unsigned char text_start[], text_end[], rodata_end[], data_end[], boot_stack_guard[];
+extern const char text_end[], data_end[], boot_stack_guard[]; /* kernel.ld, start.S */
 
 uint64_t mmu_image_phys(const void *symbol)
 {
@@ -156,9 +168,9 @@ static void map_direct(void)
 	direct_limit = limit;
 }
 
-static void map_image(const unsigned char *start, const unsigned char *end, uint64_t rights)
+static void map_image(const char *start, const char *end, uint64_t rights)
 {
-	for (const unsigned char *va = start; va < end; va += SLATE_PAGE_SIZE) {
+	for (const char *va = start; va < end; va += SLATE_PAGE_SIZE) {
 		uint64_t pa = mmu_image_phys(va);
 
 		if (va == boot_stack_guard)
@@ -208,4 +220,76 @@ volatile void *mmu_map_device(uint64_t pa, size_t size_bytes)
 		device_pt.entry[device_pages++] = (first + i * SLATE_PAGE_SIZE) | PTE_PRESENT |
 						  PTE_WRITE | PTE_THROUGH | PTE_UNCACHED | pte_nx;
 	return (volatile void *)(va + (pa - first));
+}
+
+/* ---- Rights of single pages ---- */
+
+const bool arch_page_forget_is_shared = false;
+
+/*
+ * The table below an entry; a large page becomes a table of the same mapping first, in parts of
+ * step bytes. NULL: nothing is mapped, or there are no tables left. Until a CPU forgets the large
+ * translation it may use both; they say the same.
+ */
+static struct page_table *table_below_locked(uint64_t *entry, uint64_t step)
+{
+	uint64_t old = *entry;
+	uint64_t flags = old & ~PTE_ADDRESS;
+	struct page_table *table;
+
+	if (!(old & PTE_PRESENT))
+		return NULL;
+	if (!(old & PTE_LARGE))
+		return table_at(old & PTE_ADDRESS);
+	if (split.used == SPLIT_TABLES)
+		return NULL;
+	table = &split.table[split.used++];
+	if (step == SLATE_PAGE_SIZE)
+		flags &= ~PTE_LARGE;
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+		table->entry[i] = ((old & PTE_ADDRESS) + i * step) | flags;
+	*(volatile uint64_t *)entry = mmu_image_phys(table) | PTE_PRESENT | PTE_WRITE;
+	return table;
+}
+
+/* The entry of one page of the direct map. */
+static uint64_t *page_entry_locked(uint64_t pa)
+{
+	uint64_t *top = &pml4.entry[DIRECT_PML4_INDEX + pa / SIZE_512G];
+	struct page_table *table = table_at(*top & PTE_ADDRESS);
+
+	table = table_below_locked(&table->entry[pa / SIZE_1G % TABLE_ENTRIES], SIZE_2M);
+	if (!table)
+		return NULL;
+	table = table_below_locked(&table->entry[pa / SIZE_2M % TABLE_ENTRIES], SLATE_PAGE_SIZE);
+	return table ? &table->entry[pa / SLATE_PAGE_SIZE % TABLE_ENTRIES] : NULL;
+}
+
+bool arch_page_rights(void *page, enum arch_rights rights)
+{
+	uint64_t pa = (uintptr_t)page - DIRECT_MAP_BASE;
+	unsigned long irq;
+	uint64_t *entry;
+
+	if (pa >= direct_limit)
+		return false;
+	irq = arch_irq_save();
+	spinlock_acquire(&split.lock);
+	entry = page_entry_locked(pa);
+	if (entry) {
+		uint64_t bits = rights == ARCH_RIGHTS_NONE   ? 0
+				: rights == ARCH_RIGHTS_READ ? PTE_PRESENT
+							     : PTE_PRESENT | PTE_WRITE;
+
+		*(volatile uint64_t *)entry = pa | bits | (bits ? pte_nx : 0);
+		arch_page_forget(page);
+	}
+	spinlock_release(&split.lock);
+	arch_irq_restore(irq);
+	return entry != NULL;
+}
+
+void arch_page_forget(const void *page)
+{
+	tlb_forget(page);
 }

@@ -108,6 +108,12 @@ static inline void cr3_write(uint64_t value)
 	__asm__ volatile("movq %0, %%cr3" : : "r"(value) : "memory");
 }
 
+/* Forget the translation of this address. */
+static inline void tlb_forget(const void *address)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
 static inline unsigned long flags_read(void)
 {
 	unsigned long flags;

@@ -144,6 +144,13 @@ static void interrupt_dispatch(struct trap_frame *frame)
 	}
 }
 
+/* A page fault that finds no room for its frame becomes a double fault: a stack has overflown, and
+ * CR2 says where. */
+static bool has_address(uint64_t vector)
+{
+	return vector == EXCEPTION_PAGE || vector == EXCEPTION_DOUBLE;
+}
+
 void trap_dispatch(struct trap_frame *frame)
 {
 	/*
@@ -157,7 +164,7 @@ void trap_dispatch(struct trap_frame *frame)
 		return;
 	}
 	kernel_trap(exception_names[frame->vector], frame->rip,
-		    frame->vector == EXCEPTION_PAGE ? cr2_read() : 0, frame->error);
+		    has_address(frame->vector) ? cr2_read() : 0, frame->error);
 }
 
 unsigned long arch_irq_save(void)
