@@ -20,6 +20,8 @@ const struct command commands[] = {
 	{"selftest", "[FILTER]", "test the allocator inside this kernel (TAP)", cmd_selftest},
 	{"stress", "[SECONDS]", "all CPUs at once, then check everything", cmd_stress},
 	{"bench", "[FILTER]", "instructions per operation", cmd_bench},
+	{"overflow", "[CPU]", "run out of a stack on purpose: ends the machine, status 4",
+	 cmd_overflow},
 	{"echo", "[WORD]...", "print the words", cmd_echo},
 	{"poweroff", "", "end the machine", cmd_poweroff},
 	{NULL, NULL, NULL, NULL},

@@ -26,6 +26,7 @@ bool cmd_free(int argc, char **argv);
 bool cmd_selftest(int argc, char **argv);
 bool cmd_stress(int argc, char **argv);
 bool cmd_bench(int argc, char **argv);
+bool cmd_overflow(int argc, char **argv);
 bool cmd_echo(int argc, char **argv);
 bool cmd_poweroff(int argc, char **argv);
 

@@ -12,6 +12,10 @@
 #include "kernel/console.h"
 #include "kernel/shell.h"
 #include "kernel/smp.h"
+#include "kernel/stack.h"
+
+/* The shell and the tests run on it: 32 KiB. */
+#define BOOT_STACK_ORDER 3
 
 struct startup startup;
 
@@ -85,19 +89,32 @@ static void print_banner(void)
 		"QEMU.\n\n");
 }
 
-void kernel_main(void)
+/* On the stack that the boot CPU keeps. */
+static void run(void *arg)
 {
-	static char run[BOOT_CMDLINE_SIZE];
+	static char line[BOOT_CMDLINE_SIZE];
 	bool ok;
 
-	start_memory();
-	smp_init_boot_cpu();
+	(void)arg;
 	arch_irq_enable();
 	smp_start();
 	print_banner();
-	if (!shell_find_run(boot_info.cmdline, run, sizeof(run)))
+	if (!shell_find_run(boot_info.cmdline, line, sizeof(line)))
 		shell_loop();
-	ok = shell_run_line(run);
+	ok = shell_run_line(line);
 	kprintf("%s\n", ok ? "All commands passed." : "A command FAILED.");
 	arch_poweroff(shell_status());
+}
+
+void kernel_main(void)
+{
+	void *stack;
+
+	start_memory();
+	smp_init_boot_cpu();
+	stack = stack_alloc(BOOT_STACK_ORDER, "CPU", 0);
+	if (stack)
+		arch_on_stack(run, NULL, stack_top(stack, BOOT_STACK_ORDER));
+	kprintf("No memory for the boot CPU's stack: giving up.\n");
+	arch_poweroff(1);
 }

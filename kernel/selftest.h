@@ -22,6 +22,7 @@ extern const struct pure_test selftest_numa[];
 extern const struct pure_test selftest_cpu[];
 extern const struct pure_test selftest_misuse[];
 extern const struct pure_test selftest_memory[];
+extern const struct pure_test selftest_stack[];
 
 /* Give back what a failed test of selftest_memory held. */
 void selftest_memory_clean_up(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * smp.c - starts the CPUs on stacks from slate_page_alloc(), gives them work, and counts their
+ * smp.c - starts the CPUs on stacks from slate_stack_alloc(), gives them work, and counts their
  * timer ticks.
  *
  * Each CPU other than the boot CPU sleeps in worker_loop() until a function is posted to it. Work
@@ -16,6 +16,7 @@
 #include "boot/bootinfo.h"
 #include "kernel/console.h"
 #include "kernel/ipi.h"
+#include "kernel/stack.h"
 
 struct worker {
 	_Alignas(64) _Atomic(void (*)(void *)) fn; /* non-NULL: posted or running */
@@ -106,18 +107,15 @@ void kernel_cpu_main(unsigned cpu)
 
 static bool worker_start(unsigned cpu)
 {
-	struct slate_page_constraints fit = {.max = boot_info.mapped_limit, .node = SLATE_ANY_NODE};
-	pfn_t stack = slate_page_alloc(SMP_STACK_PAGES, &fit);
+	void *stack = stack_alloc(SMP_STACK_ORDER, "CPU", cpu);
 	uint64_t deadline;
-	char *top;
 
-	if (pfn_is_none(stack)) {
+	if (!stack) {
 		kprintf("CPU %u: no memory for its stack\n", cpu);
 		return false;
 	}
-	top = (char *)slate_virt(pfn_to_paddr(stack)) + SMP_STACK_PAGES * SLATE_PAGE_SIZE;
 	/* A CPU that does not come up keeps its stack: it may still wake one day. */
-	if (!arch_cpu_start(cpu, top)) {
+	if (!arch_cpu_start(cpu, stack_top(stack, SMP_STACK_ORDER))) {
 		kprintf("CPU %u does not start\n", cpu);
 		return false;
 	}

@@ -7,7 +7,7 @@
 
 #include <slate/types.h>
 
-#define SMP_STACK_PAGES 4
+#define SMP_STACK_ORDER 2 /* 16 KiB */
 #define SMP_TICK_HZ     100
 
 /* The boot CPU counts as online from here on; called before interrupts are enabled. */

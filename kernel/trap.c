@@ -8,9 +8,11 @@
 #include "arch/arch.h"
 #include "kernel/console.h"
 #include "kernel/fault.h"
+#include "kernel/stack.h"
 
-/* The status that qemu-run.sh gets back, apart from the shell's 1. */
-#define TRAP_STATUS 3
+/* The status that qemu-run.sh gets back, apart from the shell's 1 and a report's 2. */
+#define TRAP_STATUS     3
+#define OVERFLOW_STATUS 4
 
 static atomic_flag trapped = ATOMIC_FLAG_INIT;
 
@@ -35,6 +37,8 @@ void kernel_trap(const char *name, uintptr_t pc, uintptr_t address, unsigned lon
 		arch_poweroff(TRAP_STATUS);
 	kprintf("\nTRAP on CPU %u: %s at pc 0x%lx, address 0x%lx, code 0x%lx\n", arch_cpu(), name,
 		(unsigned long)pc, (unsigned long)address, code);
+	bool overflow = stack_report_overflow(address);
+
 	fault_backtrace();
-	arch_poweroff(TRAP_STATUS);
+	arch_poweroff(overflow ? OVERFLOW_STATUS : TRAP_STATUS);
 }
