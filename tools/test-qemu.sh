@@ -59,6 +59,19 @@ must_fail() {
 	[ "$status" -ne 0 ] && [ "$status" -ne 2 ] && [ "$status" -ne 124 ]
 }
 
+# must_end STATUS PATTERN COMMAND...: passes when the command ends with that status, and prints a line that matches.
+must_end() {
+	local wanted=$1 pattern=$2 log status=0
+	shift 2
+
+	log=$("$@" 2>&1) || status=$?
+	echo "$log"
+	if [ "$status" -ne "$wanted" ] || ! grep -qE "$pattern" <<<"$log"; then
+		echo "not ok 0 - ends with status $wanted (not $status) and a line that matches $pattern"
+		return 1
+	fi
+}
+
 # must_say PATTERN COMMAND...: passes when the command does, and prints a line that matches.
 must_say() {
 	local pattern=$1 log
@@ -92,6 +105,10 @@ table() {
 		run $arch-initrd $arch --smp 2 --initrd "$out/initrd"
 		boot $arch-initrd-seen must_say '[Ii]nitrd|[Mm]odule' \
 			./qemu-run.sh --arch $arch --smp 1 --timeout 60 --initrd "$out/initrd" --run mem
+		# 4 is the kernel's status; x86_64's exit device makes it 4 << 1 | 1
+		boot $arch-overflow must_end "$([ $arch = x86_64 ] && echo 9 || echo 4)" \
+			'STACK OVERFLOW: .* guard page of the 8 KiB stack .* of overflow task 1$' \
+			./qemu-run.sh --arch $arch --smp 2 --timeout 60 --run 'overflow 1'
 		boot $arch-no-such-test must_fail ./qemu-run.sh --arch $arch --smp 1 --timeout 60 --run 'selftest no-such-test'
 		boot $arch-no-such-command must_fail ./qemu-run.sh --arch $arch --smp 1 --timeout 60 --run 'echo a; no-such-command; echo b'
 	done
