@@ -15,11 +15,11 @@
 void fixalloc_init(struct fixalloc *fa, const char *name, size_t elem_bytes, size_t align_bytes)
 {
 	MM_ASSERT(bits_is_pow2(align_bytes));
+	MM_ASSERT(elem_bytes > 0);
 
+	/* Room and alignment for the chain's pointer. */
 	if (align_bytes < sizeof(void *))
 		align_bytes = sizeof(void *);
-	if (elem_bytes < sizeof(void *))
-		elem_bytes = sizeof(void *);
 	mm_lock_init(&fa->lock, RANK_FIXALLOC);
 	fa->free_list = NULL;
 	fa->bump = 0;

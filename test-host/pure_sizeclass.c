@@ -104,6 +104,7 @@ static void aligned_refusals(void)
 {
 	CHECK(sizeclass_of_aligned(SIZECLASS_MAX_BYTES + 1, 8) == 0);
 	CHECK(sizeclass_of_aligned(SIZE_MAX, 8) == 0);
+	CHECK(sizeclass_of_aligned(SIZECLASS_MAX_BYTES, 8) == SIZECLASS_COUNT - 1);
 	CHECK(sizeclass_of_aligned(64, 0) == 0);
 	CHECK(sizeclass_of_aligned(64, 24) == 0);
 	CHECK(sizeclass_of_aligned(64, 2 * SLATE_PAGE_SIZE) == 0);

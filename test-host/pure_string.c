@@ -81,8 +81,9 @@ static void setting(void)
 /* Equal up to one byte, which is greater or less. */
 static void compare_one(unsigned at, unsigned x, unsigned y, unsigned length)
 {
-	for (unsigned i = 0; i < BUFFER; i++)
-		a[i] = b[i] = 0x80;
+	fill();
+	for (unsigned i = 0; i < length; i++)
+		a[x + i] = b[y + i] = (unsigned char)(0x20 + i);
 	CHECK(LIB_NAME(memcmp)(a + x, b + y, length) == 0);
 	a[x + at] = 0xff;
 	CHECK(LIB_NAME(memcmp)(a + x, b + y, length) > 0);

@@ -166,6 +166,7 @@ static void assert_none(void **state)
 {
 	(void)state;
 	mm_lock_assert_none();
+	assert_true(port_irq_enabled());
 	mm_lock_acquire(&low);
 	EXPECT_FATAL(SLATE_CRIME_LOCK, mm_lock_assert_none());
 	assert_int_equal(reported()->address, (uintptr_t)&low);

@@ -65,6 +65,18 @@ static void text_with_a_size_and_a_detail(void **state)
 			      "of 32 bytes on CPU 3");
 }
 
+static void text_of_a_span_without_an_object(void **state)
+{
+	struct slate_report report = {.crime = SLATE_CRIME_CORRUPT,
+				      .call = "slate_validate",
+				      .span_base = 0x7000,
+				      .span_pages = 3};
+
+	(void)state;
+	check_format(&report, "slate_validate: corruption (object in span "
+			      "0x0000000000007000+3 pages) on CPU 0");
+}
+
 static void text_of_an_assertion(void **state)
 {
 	struct slate_report report = {
@@ -103,7 +115,7 @@ static void names_of_crimes(void **state)
 			assert_string_not_equal(slate_crime_name((enum slate_crime)crime),
 						slate_crime_name((enum slate_crime)other));
 	assert_string_equal(slate_crime_name(SLATE_CRIME_DOUBLE_FREE), "double free");
-	assert_string_equal(slate_crime_name((enum slate_crime)1000), "unknown crime");
+	assert_string_equal(slate_crime_name(SLATE_CRIMES), "unknown crime");
 	assert_string_equal(slate_crime_name((enum slate_crime) - 1), "unknown crime");
 }
 
@@ -232,6 +244,9 @@ static void the_nth_request_fails_and_all_after(void **state)
 	}
 	mm_fault_arm(0, true);
 	assert_false(mm_fault_now());
+	mm_fault_arm(1, true);
+	mm_debug_reset();
+	assert_false(mm_fault_now());
 }
 
 /* ---- Freed metadata ---- */
@@ -247,8 +262,9 @@ static void freed_metadata_is_poisoned(void **state)
 	fixalloc_init(&fa, "thing", 64, 8);
 	fixalloc_feed(&fa, chunk, sizeof(chunk));
 	object = fixalloc_alloc(&fa);
-	memset(object, 0, 64);
+	memset(object, 0, 64 + 8);
 	fixalloc_free(&fa, object);
+	assert_int_equal(object[64], 0); /* the neighbour's */
 	assert_int_equal(
 		mm_poison_check(object + sizeof(void *), POISON_METADATA, 64 - sizeof(void *)),
 		64 - sizeof(void *));
@@ -301,6 +317,7 @@ int main(void)
 		BARE(text_of_a_double_free),
 		BARE(text_of_an_interior_pointer),
 		BARE(text_with_a_size_and_a_detail),
+		BARE(text_of_a_span_without_an_object),
 		BARE(text_of_an_assertion),
 		BARE(text_in_a_short_buffer),
 		BARE(names_of_crimes),
