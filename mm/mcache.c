@@ -13,11 +13,11 @@
 #include "mm/depot.h"
 #include "mm/directmap.h"
 #include "mm/fixalloc.h"
+#include "mm/mcache_source.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/percpu.h"
-#include "mm/stackcache.h"
 
 /* A magazine holds at most this many bytes of objects, a depot at most that many; but at least two.
  */
@@ -48,18 +48,6 @@ static struct depot *depot_of(unsigned class)
 	return spanclass_is_typed(class) ? &typed_depots[class - SPANCLASS_TYPED] : &depots[class];
 }
 
-static bool is_stack(unsigned class)
-{
-	return class >= MCACHE_STACK && class < MCACHE_STACK_END;
-}
-
-static size_t object_bytes(unsigned class)
-{
-	if (is_stack(class))
-		return SLATE_PAGE_SIZE << (class - MCACHE_STACK);
-	return class == PAGECLASS_FRAME ? SLATE_PAGE_SIZE : spanclass_get(class).elem_bytes;
-}
-
 static bool has_magazines(unsigned class)
 {
 	return capacity[class] > 0;
@@ -79,7 +67,7 @@ static unsigned clamp(size_t value, unsigned low, unsigned high)
  * rare. */
 static unsigned refill_level(unsigned class)
 {
-	if (is_stack(class))
+	if (mcache_is_stack(class))
 		return clamp(capacity[class] / 2u, 1, STACK_REFILL);
 	return capacity[class] <= REFILL_MIN       ? capacity[class]
 	       : capacity[class] <= 2 * REFILL_MIN ? REFILL_MIN
@@ -110,8 +98,8 @@ static void cache_init(struct mcache *cache)
 
 void mcache_enable(unsigned class)
 {
-	size_t cap = clamp(MAGAZINE_OBJECT_BYTES / object_bytes(class), 2, MAGAZINE_CAP_MAX);
-	size_t depth = DEPOT_OBJECT_BYTES / (cap * object_bytes(class));
+	size_t cap = clamp(MAGAZINE_OBJECT_BYTES / mcache_object_bytes(class), 2, MAGAZINE_CAP_MAX);
+	size_t depth = DEPOT_OBJECT_BYTES / (cap * mcache_object_bytes(class));
 
 	capacity[class] = (uint8_t)cap;
 	mcache_exchange_offset[class] =
@@ -193,50 +181,13 @@ static void magazine_delete(magtop_t top)
 		fixalloc_free(&magazines, magazine_of(top));
 }
 
-static unsigned source_take(unsigned class, void **out, unsigned n)
-{
-	if (class == PAGECLASS_FRAME)
-		return mheap_take_frames(out, n);
-	if (is_stack(class))
-		return stackcache_take(class - MCACHE_STACK, out, n);
-	return mcentral_take(class, out, n);
-}
-
-static void report_bad_frame(void *slot, const char *call)
-{
-	struct slate_report report = {
-		.crime = SLATE_CRIME_PAGE_FREE,
-		.call = call,
-		.detail = "the frame is free already; found when the magazine was flushed",
-		.address = (uintptr_t)pfn_to_paddr(slot_to_frame(slot)).v,
-		.size_bytes = SLATE_PAGE_SIZE,
-	};
-
-	mm_report(&report);
-}
-
-static void source_give(unsigned class, void **objects, unsigned n, const char *call)
-{
-	if (is_stack(class)) {
-		stackcache_give(objects, n);
-		return;
-	}
-	if (class != PAGECLASS_FRAME) {
-		mcentral_give(class, objects, n, call);
-		return;
-	}
-	void *bad = mheap_give_frames(objects, n);
-	if (bad)
-		report_bad_frame(bad, call);
-}
-
 /* Send home what a detached magazine holds; returns its empty top. */
 static magtop_t magazine_flush(unsigned class, magtop_t top, const char *call)
 {
 	unsigned count = magazine_count(top, capacity[class]);
 
 	if (count > 0)
-		source_give(class, top - count + 1, count, call);
+		mcache_source_give(class, top - count + 1, count, call);
 	return top - count;
 }
 
@@ -287,7 +238,7 @@ static magtop_t top_up(unsigned class, magtop_t top)
 		top = magazine_empty(mag, capacity[class]);
 	}
 	if (count < refill_level(class))
-		top += source_take(class, top + 1, refill_level(class) - count);
+		top += mcache_source_take(class, top + 1, refill_level(class) - count);
 	return top;
 }
 
@@ -313,7 +264,7 @@ static void *refill(unsigned class)
 
 	put_back(MCACHE_TAKE, class, object ? take - 1 : take);
 	/* No magazine to be had: one object straight from its source. */
-	if (!object && source_take(class, &object, 1) == 0)
+	if (!object && mcache_source_take(class, &object, 1) == 0)
 		return NULL;
 	return object;
 }
@@ -422,7 +373,7 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 		top = make_room(class, top, call);
 	}
 	if (magazine_is_full(top)) {
-		source_give(class, &object, 1, call);
+		mcache_source_give(class, &object, 1, call);
 		return;
 	}
 	*++top = object;
@@ -489,7 +440,7 @@ static magtop_t magazine_halve(unsigned class, magtop_t top)
 	unsigned n = (magazine_count(top, capacity[class]) + 1) / 2;
 
 	if (n > 0)
-		source_give(class, top - n + 1, n, "slate_poll");
+		mcache_source_give(class, top - n + 1, n, "slate_poll");
 	return top - n;
 }
 
@@ -500,7 +451,7 @@ static bool return_stack(enum mcache_side side, unsigned class)
 	bool any = magazine_count(top, capacity[class]) > 0;
 
 	if (any)
-		source_give(class, top--, 1, "slate_poll");
+		mcache_source_give(class, top--, 1, "slate_poll");
 	put_back(side, class, top);
 	return any;
 }
@@ -508,7 +459,7 @@ static bool return_stack(enum mcache_side side, unsigned class)
 /* Returns whether anything went home. */
 static bool return_idle(unsigned class)
 {
-	if (is_stack(class))
+	if (mcache_is_stack(class))
 		return return_stack(MCACHE_GIVE, class) || return_stack(MCACHE_TAKE, class);
 
 	magtop_t give = percpu_detach(MCACHE_GIVE, class);
@@ -542,7 +493,7 @@ static bool poll_class(struct mcache *cache, unsigned class)
 	bool idle = fingerprint == cache->seen[class];
 
 	cache->seen[class] = fingerprint;
-	cache->round_bytes += mcache_cached(cache, class) * object_bytes(class);
+	cache->round_bytes += mcache_cached(cache, class) * mcache_object_bytes(class);
 	return (idle || cache->over_bound) && return_idle(class);
 }
 

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mcache_source.h (level 7) - where magazines are filled from and emptied to, by class: span
+ * classes at their mcentral, single frames at the mheap, stacks at the stack cache.
+ */
+#ifndef MM_MCACHE_SOURCE_H
+#define MM_MCACHE_SOURCE_H
+
+#include "mm/mcache.h"
+
+static inline bool mcache_is_stack(unsigned class)
+{
+	return class >= MCACHE_STACK && class < MCACHE_STACK_END;
+}
+
+/* What one of the class takes up. */
+size_t mcache_object_bytes(unsigned class);
+
+/* Up to n into out; returns how many. No lock is held. */
+unsigned mcache_source_take(unsigned class, void **out, unsigned n);
+
+/* n go home; what is free already is reported in the name of call. No lock is held. */
+void mcache_source_give(unsigned class, void **objects, unsigned n, const char *call);
+
+#endif
