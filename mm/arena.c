@@ -207,11 +207,36 @@ unsigned arena_class(pfn_t pfn)
 				    memory_order_acquire);
 }
 
+/* A word of class bytes, each the same. */
+static uintptr_t class_word(unsigned page_class)
+{
+	return ~(uintptr_t)0 / 0xff * page_class;
+}
+
+/* Of [bytes, bytes + pages), those before the first that has another class. */
+static inline size_t count_bytes(_Atomic uint8_t *bytes, size_t pages, unsigned page_class)
+{
+	uintptr_t word = class_word(page_class);
+	size_t at = 0;
+
+	/* relaxed, everywhere here: see arena.h */
+	for (; at < pages && !is_aligned((uintptr_t)(bytes + at), sizeof(word)); at++) {
+		if (atomic_load_explicit(bytes + at, memory_order_relaxed) != page_class)
+			return at;
+	}
+	while (pages - at >= sizeof(word) &&
+	       atomic_load_explicit((class_word_t *)(bytes + at), memory_order_relaxed) == word)
+		at += sizeof(word);
+	while (at < pages && atomic_load_explicit(bytes + at, memory_order_relaxed) == page_class)
+		at++;
+	return at;
+}
+
 /* Class bytes [at, at + pages) of one arena, by whole words where they are aligned. */
 static void class_fill(struct arena *arena, size_t at, size_t pages, unsigned page_class)
 {
 	_Atomic uint8_t *bytes = arena->class_of;
-	uintptr_t word = ~(uintptr_t)0 / 0xff * page_class;
+	uintptr_t word = class_word(page_class);
 	size_t end = at + pages;
 
 	/* release, everywhere here: span pointers come first; pairs with arena_class() */
@@ -236,6 +261,36 @@ static size_t pages_here(pfn_t pfn, size_t pages)
 	size_t left = ARENA_PAGES - (pfn.v & (ARENA_PAGES - 1));
 
 	return pages < left ? pages : left;
+}
+
+static __attribute__((noinline)) size_t count_by_arenas(pfn_t pfn, size_t pages,
+							unsigned page_class)
+{
+	size_t count = 0;
+
+	while (count < pages) {
+		pfn_t at = pfn_add(pfn, count);
+		struct arena *arena = arena_of(at);
+		size_t here = pages_here(at, pages - count);
+		size_t same = page_class == PAGECLASS_NONE ? here : 0;
+
+		if (arena)
+			same = count_bytes(arena->class_of + (at.v & (ARENA_PAGES - 1)), here,
+					   page_class);
+		count += same;
+		if (same < here)
+			break;
+	}
+	return count;
+}
+
+size_t arena_count_class(pfn_t pfn, size_t pages, unsigned page_class)
+{
+	size_t at = pfn.v - arena_window.first.v;
+
+	if (at < arena_window.pages && pages <= arena_window.pages - at)
+		return count_bytes(arena_window.class_of + at, pages, page_class);
+	return count_by_arenas(pfn, pages, page_class);
 }
 
 void arena_set_class(pfn_t pfn, size_t pages, unsigned page_class)

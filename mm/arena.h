@@ -86,6 +86,12 @@ struct arena *arena_of(pfn_t pfn);
  * arena_set_span(). */
 unsigned arena_class(pfn_t pfn);
 
+/*
+ * How many frames from pfn on, at most pages, have this class byte: for runs, several frames a
+ * step. Any frame number. Relaxed: a check of what callers say, no way to a span.
+ */
+size_t arena_count_class(pfn_t pfn, size_t pages, unsigned page_class);
+
 /* Set class bytes of frames inside registered arenas; may cross arenas. */
 void arena_set_class(pfn_t pfn, size_t pages, unsigned page_class);
 

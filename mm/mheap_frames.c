@@ -62,12 +62,12 @@ static bool may_be_callers(pfn_t pfn)
 
 size_t mheap_free_pages(pfn_t pfn, size_t n)
 {
-	size_t best = 0;
+	size_t best = arena_count_class(pfn, n, PAGECLASS_FREE);
 
-	for (size_t i = 0; i < n; i++) {
-		if (!may_be_callers(pfn_add(pfn, i)))
-			return i;
-	}
+	/* frames of objects and of metadata are allocated in the bitmap as well */
+	if (best < n)
+		return best;
+	best = 0;
 	/* another node's allocator says 0 */
 	for (unsigned node = 0; node < mheap_node_count(); node++) {
 		size_t freed = pagealloc_free(&mheaps[node].pages, pfn, n);

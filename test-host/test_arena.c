@@ -293,6 +293,44 @@ static void ranges_against_arrays(void **state)
 	compare_with_arrays("ranges_against_arrays", 11);
 }
 
+static size_t count_plainly(pfn_t pfn, size_t pages, unsigned page_class)
+{
+	size_t count = 0;
+
+	while (count < pages && arena_class(pfn_add(pfn, count)) == page_class)
+		count++;
+	return count;
+}
+
+/* From every offset into a word, to every offset, across arenas, and into nothing. */
+static void counting_a_class(void **state)
+{
+	struct host_random random = host_random_seed("counting_a_class", 22);
+	pfn_t first = arena_pfn(7);
+
+	(void)state;
+	assert_true(put(first, 2 * ARENA_PAGES));
+	arena_set_class(first, 2 * ARENA_PAGES, PAGECLASS_FREE);
+	assert_int_equal(arena_count_class(first, 9 * ARENA_PAGES, PAGECLASS_FREE),
+			 2 * ARENA_PAGES);
+	assert_int_equal(arena_count_class(first, 0, PAGECLASS_FREE), 0);
+	assert_int_equal(arena_count_class(first, 5, PAGECLASS_META), 0);
+	assert_int_equal(arena_count_class(arena_pfn(9), 5, PAGECLASS_FREE), 0);
+	assert_int_equal(arena_count_class(arena_pfn(9), 5, PAGECLASS_NONE), 5);
+	assert_int_equal(arena_count_class(SLATE_PFN_NONE, 5, PAGECLASS_FREE), 0);
+	for (size_t op = 0; op < host_ops(20000); op++) {
+		pfn_t pfn = pfn_add(first, ARENA_PAGES - 100 + host_random_below(&random, 200));
+		size_t pages = host_random_below(&random, 60);
+		unsigned class = host_random_below(&random, 4) ? PAGECLASS_FREE : 7;
+
+		if (op % 4 == 0)
+			arena_set_class(pfn, 1 + pages / 16, class);
+		else
+			assert_int_equal(arena_count_class(pfn, pages, class),
+					 count_plainly(pfn, pages, class));
+	}
+}
+
 /* A word a frame, none shared, none outside. */
 static void frame_links(void **state)
 {
@@ -366,6 +404,7 @@ int main(void)
 		CASE(a_span_across_arenas),
 		CASE(setting_over_a_hole),
 		CASE(ranges_against_arrays),
+		CASE(counting_a_class),
 		CASE(frame_links),
 		CASE(a_window_holds_the_bytes),
 		CASE(ranges_across_the_windows_edge),

@@ -176,6 +176,23 @@ static void gone_it_is_forgotten(void **state)
 	assert_valid();
 }
 
+/* A search that let others in, and was alone. */
+static void a_search_leaves_no_trace(void **state)
+{
+	struct page_fit even = {.align_pages = 2, .min = {HIGH}};
+
+	(void)state;
+	assert_int_equal(take(20000).v, HIGH);
+	for (size_t i = 1; i < 20000; i += 2)
+		assert_int_equal(pagealloc_free(&node, (pfn_t){HIGH + i}, 1), 1);
+	assert_true(pfn_is_none(pagealloc_alloc(&node, 1, &even)));
+	for (size_t i = 0; i < 20000; i += 2)
+		assert_int_equal(pagealloc_free(&node, (pfn_t){HIGH + i}, 1), 1);
+	assert_true(pagealloc_isolate(&node, (pfn_t){HIGH}));
+	assert_true(pagealloc_remove(&node));
+	assert_valid();
+}
+
 /* Runs between from and end, cut there; where all is free, the place to go on. */
 static void what_is_out(void **state)
 {
@@ -238,6 +255,7 @@ int main(void)
 		CASE(it_stays_while_frames_are_out),
 		CASE(restored_it_serves_again),
 		CASE(gone_it_is_forgotten),
+		CASE(a_search_leaves_no_trace),
 		CASE(what_is_out),
 		CASE(what_stays_lies_elsewhere),
 	};
