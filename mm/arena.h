@@ -71,7 +71,7 @@ bool arena_window_make(pfn_t first, size_t pages, void *(*alloc)(void *arg, size
  * Make arenas for [pfn, pfn + pages): zeroed class bytes, published in the index. alloc is asked
  * for each missing piece (arena or index block; undefined contents, aligned to a cache line) and
  * may return NULL: then false is returned and what was registered stays. Frames of the range get
- * PAGECLASS_FREE by arena_set_class() afterwards. The caller serialises (RANK_HOTPLUG).
+ * PAGECLASS_FREE by arena_set_class() afterwards. The caller serialises (memrange.h).
  */
 bool arena_register(pfn_t pfn, size_t pages, void *(*alloc)(void *arg, size_t size_bytes),
 		    void *arg);

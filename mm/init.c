@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * init.c (level 8) - memory comes in: the boot map at start-up, further ranges at any time; CPUs
- * come online.
+ * init.c (level 8) - start-up: memory comes in by the boot map, and CPUs come online, or leave.
  *
  * The metadata of a node's boot ranges is pooled at the end of its largest mapped range, so that
- * the low addresses, which DMA wants, stay free. A range that is added later carries its metadata
- * at its own start, and can be removed as one piece.
+ * the low addresses, which DMA wants, stay free. Ranges that come later: mm/memrange.c.
  */
 #include "mm/init.h"
 
@@ -13,29 +11,23 @@
 #include <slate/slate.h>
 
 #include "lib/bits.h"
-#include "lib/list.h"
 #include "mm/bootmem.h"
 #include "mm/deferred.h"
 #include "mm/directmap.h"
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
+#include "mm/memrange.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/numa.h"
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
 
-/* One range that was added, metadata and all. The record lies in that metadata. */
-struct memrange {
-	struct list link; /* (hotplug) in ascending order of arrival */
-	pfn_t start;      /* (c) */
-	size_t pages;     /* (c) */
-	unsigned node;    /* (c) */
-};
-
-/* Guards the registry and all growth. Taken with interrupts as they are: growth clears metadata. */
-static struct spinlock hotplug;
-static struct list ranges = LIST_INIT(ranges);
+/*
+ * One CPU comes online at a time. It has no rank and no part in the order of locks: it is taken
+ * with interrupts off, by no handler, and first of all.
+ */
+static struct spinlock online_lock;
 static _Atomic bool
 	initialised; /* (a) release at the end of slate_init(), acquire in init_check() */
 
@@ -70,44 +62,6 @@ static bool range_usable(const struct slate_range *range, unsigned node)
 	return range->type == SLATE_RANGE_USABLE && range->node == node;
 }
 
-static bool range_registered(pfn_t start, size_t pages)
-{
-	struct list *link;
-
-	list_for_each (link, &ranges) {
-		const struct memrange *range = list_entry(link, struct memrange, link);
-
-		if (start.v < range->start.v + range->pages && range->start.v < start.v + pages)
-			return true;
-	}
-	return false;
-}
-
-/* Record [start, start + pages); the record and metadata come from *metadata. */
-static bool range_record(pfn_t start, size_t pages, unsigned node, struct bootmem *metadata)
-{
-	struct memrange *range = bootmem_alloc(metadata, sizeof(*range), _Alignof(struct memrange));
-
-	if (!range)
-		return false;
-	*range = (struct memrange){.start = start, .pages = pages, .node = node};
-	list_insert_back(&ranges, &range->link);
-	return true;
-}
-
-/* Bytes of metadata for a range; the arena that holds the former range's last frame is counted
- * already. */
-static size_t range_metadata(pfn_t start, size_t pages, size_t *arenas_end)
-{
-	pfn_t fresh = {start.v > *arenas_end ? start.v : *arenas_end};
-	size_t bytes = sizeof(struct memrange) + 64 + align_up(pagealloc_region_bytes(pages), 64);
-
-	if (fresh.v < start.v + pages)
-		bytes += arena_register_bytes(fresh, start.v + pages - fresh.v);
-	*arenas_end = align_up(start.v + pages, ARENA_PAGES);
-	return bytes;
-}
-
 /* ---- The boot map ---- */
 
 /* Where a node's metadata lies: the last frames of one range's mapped part. */
@@ -126,8 +80,8 @@ static size_t node_metadata_pages(const struct slate_memmap *map, unsigned node,
 
 	for (size_t i = 0; i < map->count; i++) {
 		if (range_usable(&map->ranges[i], node))
-			bytes += range_metadata(range_start(&map->ranges[i]),
-						range_pages(&map->ranges[i]), &arenas_end);
+			bytes += memrange_metadata(range_start(&map->ranges[i]),
+						   range_pages(&map->ranges[i]), &arenas_end);
 	}
 	/* A pool splits its range into two regions at most. */
 	return bytes ? bytes_to_pages(bytes + window_bytes +
@@ -194,21 +148,12 @@ static bool grow_node(const struct slate_memmap *map, unsigned node, const struc
 				cut_end = cut_start + pools[n].pages;
 			}
 		}
-		if (!range_record((pfn_t){start}, end - start, node, metadata) ||
+		if (!memrange_record((pfn_t){start}, end - start, node, metadata) ||
 		    !grow_piece(node, start, cut_start, metadata) ||
 		    !grow_piece(node, cut_end, end, metadata))
 			return false;
 	}
 	return true;
-}
-
-/* The frames of a pool say what they are, as far as they lie in registered arenas. */
-static void mark_pool(pfn_t start, size_t pages)
-{
-	for (size_t i = 0; i < pages; i++) {
-		if (arena_of(pfn_add(start, i)))
-			arena_set_class(pfn_add(start, i), 1, PAGECLASS_META);
-	}
 }
 
 /* A window may be this many times as long as the memory in it: then holes cost at most 0.2 % of
@@ -285,7 +230,7 @@ static int take_boot_map(const struct slate_memmap *map)
 		window_end = window_first;
 		if (!grow_node(map, node, pools, &metadata))
 			return SLATE_ENOMEM;
-		mark_pool(pool->start, pool->pages);
+		memrange_mark_metadata(pool->start, pool->pages);
 		mheap_note_carved(map->ranges[pool->range].node, pool->pages);
 		if (bootmem_left(&metadata) > donated_bytes) {
 			donated_bytes = bootmem_left(&metadata);
@@ -328,46 +273,7 @@ int slate_init(const struct slate_init_params *params)
 	return SLATE_OK;
 }
 
-/* ---- Later ---- */
-
-static int add_range(pfn_t start, size_t pages, unsigned node)
-{
-	size_t arenas_end = 0;
-	size_t metadata_pages = bytes_to_pages(range_metadata(start, pages, &arenas_end));
-	struct bootmem metadata;
-
-	if (range_registered(start, pages))
-		return SLATE_EEXIST;
-	if (metadata_pages >= pages)
-		return SLATE_ENOMEM;
-	if (start.v + metadata_pages > directmap_end.v)
-		return SLATE_ERANGE;
-	bootmem_init(&metadata, pfn_to_virt(start), metadata_pages << SLATE_PAGE_SHIFT);
-	if (!range_record(start, pages, node, &metadata) ||
-	    !mheap_grow(node, pfn_add(start, metadata_pages), pages - metadata_pages, &metadata))
-		return SLATE_ENOMEM;
-	mark_pool(start, metadata_pages);
-	mheap_note_carved(node, metadata_pages);
-	return SLATE_OK;
-}
-
-int slate_add_memory(paddr_t base, uint64_t size_bytes, unsigned node)
-{
-	const uint64_t limit = (uint64_t)1 << SLATE_PADDR_BITS;
-	uint64_t start = (base.v + SLATE_PAGE_MASK) >> SLATE_PAGE_SHIFT;
-	uint64_t end = (base.v + size_bytes) >> SLATE_PAGE_SHIFT;
-
-	if (!init_check("slate_add_memory"))
-		return SLATE_ESTAGE;
-	if (size_bytes > limit || base.v > limit - size_bytes)
-		return SLATE_ERANGE;
-	if (start >= end || node >= SLATE_MAX_NODES)
-		return SLATE_EINVAL;
-	spinlock_acquire(&hotplug);
-	int status = add_range((pfn_t){(size_t)start}, (size_t)(end - start), node);
-	spinlock_release(&hotplug);
-	return status;
-}
+/* ---- CPUs ---- */
 
 int slate_cpu_online(void)
 {
@@ -378,7 +284,7 @@ int slate_cpu_online(void)
 	if (cpu >= SLATE_MAX_CPUS)
 		return SLATE_ERANGE;
 	numa_cpu_online(cpu);
-	spinlock_acquire(&hotplug);
+	spinlock_acquire(&online_lock);
 	int status = SLATE_ESTAGE;
 
 	/* relaxed, both: this CPU's own */
@@ -388,7 +294,7 @@ int slate_cpu_online(void)
 		status = mcache_online(cpu) ? SLATE_OK : SLATE_ENOMEM;
 	if (status == SLATE_OK)
 		mm_cpu_ids_valid();
-	spinlock_release(&hotplug);
+	spinlock_release(&online_lock);
 	return status;
 }
 
@@ -413,8 +319,8 @@ int slate_cpu_offline(void)
 void mm_reset(void)
 {
 	atomic_store_explicit(&initialised, false, memory_order_relaxed);
-	spinlock_init(&hotplug);
-	list_init(&ranges);
+	spinlock_init(&online_lock);
+	memrange_reset();
 	mm_lock_reset();
 	mm_debug_reset();
 	arena_reset();

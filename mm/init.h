@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * init.h (level 8) - start-up stages and the ranges of memory that were added.
+ * init.h (level 8) - start-up stages.
  */
 #ifndef MM_INIT_H
 #define MM_INIT_H

@@ -12,6 +12,7 @@
 #include "mm/directmap.h"
 #include "mm/init.h"
 #include "mm/mcache.h"
+#include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/object.h"
@@ -174,12 +175,40 @@ static void free_large(void *object, const char *call)
 	}
 }
 
+/* The class of the object's span where its frames are marked, too; else the class byte. */
+static unsigned object_class(const void *object)
+{
+	unsigned class = arena_class(virt_to_pfn(object));
+	const struct mspan *span = class == PAGECLASS_SLOW ? arena_span(virt_to_pfn(object)) : NULL;
+
+	return span ? span->span_class : class;
+}
+
+static bool object_check(void *object, const char *call);
+
+/* Its frames are being removed: past all caches, so that nobody gets it again. */
+static void free_marked(void *object, const char *call)
+{
+	unsigned class = object_class(object);
+
+	if (class - 1u >= PAGECLASS_SPAN_LAST)
+		report_pointer(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
+			       0, NULL);
+	else if (port_in_nmi())
+		mcache_defer(object);
+	else if (object_check(object, call))
+		mcentral_give(class, &object, 1, call);
+}
+
 /* Every class without magazines. */
 static void free_special(void *object, unsigned class, const char *call)
 {
 	switch (class) {
 	case PAGECLASS_LARGE:
 		free_large(object, call);
+		break;
+	case PAGECLASS_SLOW:
+		free_marked(object, call);
 		break;
 	case PAGECLASS_NONE:
 		report_pointer(SLATE_CRIME_FOREIGN, call,
@@ -244,7 +273,7 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 {
 	if (!object)
 		return;
-	unsigned class = arena_class(virt_to_pfn(object));
+	unsigned class = object_class(object);
 	bool fits = true;
 
 	if (class - 1u < PAGECLASS_SPAN_LAST) {
@@ -261,7 +290,7 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 			       size_bytes, arena_span(virt_to_pfn(object)));
 		return;
 	}
-	free_object(object, class, "slate_free_sized");
+	free_object(object, arena_class(virt_to_pfn(object)), "slate_free_sized");
 }
 
 void *slate_alloc_index_slow(size_t take_index)
@@ -301,7 +330,7 @@ void slate_free_sized(void *object, size_t size_bytes)
 
 size_t object_size(const void *object, const char *call)
 {
-	unsigned class = arena_class(virt_to_pfn(object));
+	unsigned class = object_class(object);
 
 	if (class - 1u < PAGECLASS_SPAN_LAST)
 		return sizeclass_bytes[class >> 1];

@@ -31,6 +31,7 @@ static void central_init(struct mcentral *central, unsigned span_class)
 	central->span_class = (uint8_t)span_class;
 	list_init(&central->partial);
 	list_init(&central->full);
+	list_init(&central->isolated);
 	central->constructor = NULL;
 	central->spans = 0;
 	central->objects = 0;
@@ -151,7 +152,7 @@ static void give_one_locked(struct mcentral *central, void *object, struct list 
 		list_remove(&span->link);
 		list_insert_back(empty, &span->link);
 		central->spans--;
-	} else if (was_full) {
+	} else if (was_full && !span->isolated) {
 		list_remove(&span->link);
 		list_insert_front(&central->partial, &span->link);
 	}
@@ -198,6 +199,48 @@ void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *
 	}
 	for (struct list *link; (link = list_pop_front(&empty)) != NULL;)
 		mheap_free_span(list_entry(link, struct mspan, link));
+}
+
+/* ---- Removal ---- */
+
+void mcentral_isolate(unsigned span_class, unsigned node, pfn_t pfn)
+{
+	struct mcentral *central = &mcentrals[span_class];
+	unsigned long irq = mm_lock_acquire(&central->lock);
+	struct mheap_live live;
+	unsigned allocated;
+
+	/* With objects out, and none can come home now, it is on a list of ours and stays there. */
+	if (mheap_live_span(node, pfn, span_class, &live, &allocated) && allocated > 0) {
+		struct mspan *span = arena_span(pfn);
+
+		list_remove(&span->link);
+		list_insert_back(&central->isolated, &span->link);
+		span->isolated = true;
+		arena_set_class(virt_to_pfn((void *)span->base), span->pages, PAGECLASS_SLOW);
+	}
+	mm_lock_release(&central->lock, irq);
+}
+
+void mcentral_restore(unsigned span_class)
+{
+	struct mcentral *central = &mcentrals[span_class];
+	struct list *link;
+
+	do {
+		unsigned long irq = mm_lock_acquire(&central->lock);
+
+		link = list_pop_front(&central->isolated);
+		if (link) {
+			struct mspan *span = list_entry(link, struct mspan, link);
+
+			span->isolated = false;
+			arena_set_class(virt_to_pfn((void *)span->base), span->pages, span_class);
+			list_insert_back(mspan_is_full(span) ? &central->full : &central->partial,
+					 link);
+		}
+		mm_lock_release(&central->lock, irq);
+	} while (link);
 }
 
 void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects)

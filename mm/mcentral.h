@@ -4,8 +4,9 @@
  * Objects move between magazines and spans by the batch; the last object to come home sends its
  * span back to the mheap.
  *
- *   objects = sum of allocated over the spans on partial and full
- *   a span is on partial when it has a free object, else on full
+ *   objects = sum of allocated over the spans on partial, full and isolated
+ *   a span is on partial when it has a free object, else on full; or on isolated, while its frames
+ *   are being removed
  */
 #ifndef MM_MCENTRAL_H
 #define MM_MCENTRAL_H
@@ -23,11 +24,12 @@
 struct mcentral {
 	_Alignas(MCENTRAL_ALIGN) struct mm_lock lock; /* RANK_MCENTRAL */
 	uint8_t span_class;                           /* (const) */
-	struct list partial; /* (lock) spans with free objects, newest in front */
-	struct list full;    /* (lock) spans without */
+	struct list partial;  /* (lock) spans with free objects, newest in front */
+	struct list full;     /* (lock) spans without */
+	struct list isolated; /* (lock) spans that take objects back, but give none */
 	void (*constructor)(
 		void *object); /* (const) run on each object of a new span; NULL: none */
-	size_t spans;          /* (lock) on both lists */
+	size_t spans;          /* (lock) on the lists */
 	size_t objects;        /* (lock) taken out of spans: in use, or in magazines */
 };
 
@@ -56,6 +58,14 @@ bool mcentral_try_take(unsigned span_class, void **out);
  * and leaked. call: the public function that the report names.
  */
 void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *call);
+
+/*
+ * The span of this class that holds pfn, a frame of that node, gives no more objects; its class
+ * bytes become SLOW, so that every object comes straight home. Nothing happens when there is no
+ * such span, or when it is on its way in or out. mcentral_restore() undoes all of the class.
+ */
+void mcentral_isolate(unsigned span_class, unsigned node, pfn_t pfn);
+void mcentral_restore(unsigned span_class);
 
 void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects);
 

@@ -48,30 +48,45 @@ static void *take_metadata(void *arg, size_t size_bytes)
 	return bootmem_alloc(arg, size_bytes, 64);
 }
 
-size_t mheap_grow_bytes(pfn_t pfn, size_t pages)
-{
-	return align_up(pagealloc_region_bytes(pages), 64) + arena_register_bytes(pfn, pages);
-}
+typedef bool add_fn(struct pagealloc *pa, pfn_t pfn, size_t pages, void *metadata);
 
-bool mheap_grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata)
+static bool grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata, add_fn *add)
 {
 	void *region = bootmem_alloc(metadata, pagealloc_region_bytes(pages), 64);
 
 	if (!region || !arena_register(pfn, pages, take_metadata, metadata))
 		return false;
 	arena_set_class(pfn, pages, PAGECLASS_FREE);
-	if (!pagealloc_add(&mheaps[node].pages, pfn, pages, region))
+	if (!add(&mheaps[node].pages, pfn, pages, region)) {
+		arena_set_class(pfn, pages, PAGECLASS_NONE);
 		return false;
+	}
 	/* release: pairs with the acquire in mheap_node_count(). Growth is serialised. */
 	if (node >= mheap_node_count())
 		atomic_store_explicit(&mheap_nodes, node + 1, memory_order_release);
 	return true;
 }
 
+bool mheap_grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata)
+{
+	return grow(node, pfn, pages, metadata, pagealloc_add);
+}
+
+bool mheap_grow_removable(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata)
+{
+	return grow(node, pfn, pages, metadata, pagealloc_add_removable);
+}
+
 void mheap_note_carved(unsigned node, size_t pages)
 {
 	atomic_fetch_add_explicit(&mheaps[node].carved_pages, pages, memory_order_relaxed);
 	atomic_fetch_add_explicit(&mheaps[node].metadata_pages, pages, memory_order_relaxed);
+}
+
+void mheap_note_uncarved(unsigned node, size_t pages)
+{
+	atomic_fetch_sub_explicit(&mheaps[node].carved_pages, pages, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&mheaps[node].metadata_pages, pages, memory_order_relaxed);
 }
 
 /* ---- Metadata ---- */
@@ -82,22 +97,20 @@ void mheap_donate(void *start, size_t size_bytes)
 }
 
 /* Frames that objects or metadata may lie in: below the end of the direct map. */
-static pfn_t alloc_mapped(unsigned node, size_t pages, size_t align_pages)
+static pfn_t alloc_mapped(unsigned node, size_t pages, const struct page_fit *fit)
 {
-	struct page_fit fit = {.end = directmap_end, .align_pages = align_pages};
-
 	if (!mheap_may_serve(&mheaps[node], pages) || mm_fault_now())
 		return SLATE_PFN_NONE;
-	return pagealloc_alloc(&mheaps[node].pages, pages, &fit);
+	return pagealloc_alloc(&mheaps[node].pages, pages, fit);
 }
 
-static void *metadata_pages_alloc(size_t pages)
+static void *metadata_pages_fit(size_t pages, const struct page_fit *fit)
 {
 	const uint8_t *order = numa_order(numa_here());
 
 	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
 		unsigned node = order[i];
-		pfn_t pfn = alloc_mapped(node, pages, 1);
+		pfn_t pfn = alloc_mapped(node, pages, fit);
 
 		if (pfn_is_none(pfn))
 			continue;
@@ -107,6 +120,18 @@ static void *metadata_pages_alloc(size_t pages)
 		return pfn_to_virt(pfn);
 	}
 	return NULL;
+}
+
+/* It never goes back, so a range that shall be removed some day is the last place for it. */
+static void *metadata_pages_alloc(size_t pages)
+{
+	struct page_fit fit = {.end = directmap_end, .align_pages = 1, .stays = true};
+	void *memory = metadata_pages_fit(pages, &fit);
+
+	if (memory)
+		return memory;
+	fit.stays = false;
+	return metadata_pages_fit(pages, &fit);
 }
 
 static void *donated_alloc(size_t size_bytes, size_t align_bytes)
@@ -188,12 +213,13 @@ static void register_span(struct mspan *span)
 /* Frames for a span from the nearest node that has them; sets span->node. */
 static void *span_frames(struct mspan *span, size_t pages, size_t align_pages)
 {
+	struct page_fit fit = {.end = directmap_end, .align_pages = align_pages};
 	unsigned here = numa_here();
 	const uint8_t *order = numa_order(here);
 
 	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
 		unsigned node = order[i];
-		pfn_t pfn = alloc_mapped(node, pages, align_pages);
+		pfn_t pfn = alloc_mapped(node, pages, &fit);
 
 		if (pfn_is_none(pfn))
 			continue;
@@ -289,20 +315,25 @@ void mheap_free_span(struct mspan *span)
 	struct mheap *heap = &mheaps[span->node];
 	pfn_t pfn = virt_to_pfn((void *)span->base);
 	size_t pages = span->pages;
+	bool large = span->page_class == PAGECLASS_LARGE;
 	unsigned long irq = mm_lock_acquire(&heap->lock);
 
 	list_remove(&span->all_link);
 	heap->span_count--;
+	/* so that under the lock the class byte of an object span says that it lives */
+	if (!large)
+		arena_set_class(pfn, pages, PAGECLASS_FREE);
 	mm_lock_release(&heap->lock, irq);
 
-	if (span->page_class == PAGECLASS_LARGE) {
+	if (large) {
 		atomic_fetch_sub_explicit(&heap->large_objects, 1, memory_order_relaxed);
 		atomic_fetch_sub_explicit(&heap->large_bytes, span->elem_bytes,
 					  memory_order_relaxed);
 	}
 	unsigned long *bits = mspan_kill(span);
 
-	arena_set_class(pfn, pages, PAGECLASS_FREE);
+	if (large)
+		arena_set_class(pfn, pages, PAGECLASS_FREE);
 	atomic_fetch_sub_explicit(span_pages_counter(span), pages, memory_order_relaxed);
 	size_t freed = pagealloc_free(&heap->pages, pfn, pages);
 	MM_ASSERT(freed == pages);
@@ -310,6 +341,26 @@ void mheap_free_span(struct mspan *span)
 	if (bits)
 		fixalloc_free(&span_bits, bits);
 	fixalloc_free(&span_structs, span);
+}
+
+bool mheap_live_span(unsigned node, pfn_t pfn, unsigned page_class, struct mheap_live *live,
+		     unsigned *allocated)
+{
+	struct mheap *heap = &mheaps[node];
+	bool objects = page_class <= PAGECLASS_SPAN_LAST || page_class == PAGECLASS_SLOW ||
+		       page_class == PAGECLASS_TYPED;
+	unsigned long irq = mm_lock_acquire(&heap->lock);
+	const struct mspan *span =
+		objects && arena_class(pfn) == page_class ? arena_span(pfn) : NULL;
+
+	if (span) {
+		live->span_class = span->span_class;
+		live->elem_bytes = span->elem_bytes;
+		if (allocated)
+			*allocated = span->allocated;
+	}
+	mm_lock_release(&heap->lock, irq);
+	return span != NULL;
 }
 
 void mheap_for_each_span(unsigned node, bool (*fn)(struct mspan *span, void *arg), void *arg)

@@ -54,16 +54,17 @@ void mheap_init(void);
 /*
  * Add free frames to a node: arenas and region registered, metadata from *metadata (bootmem).
  * Returns false when the metadata does not suffice or the range overlaps. The caller serialises
- * (hotplug).
+ * (memrange.h).
  */
 struct bootmem;
 bool mheap_grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata);
 
-/* Metadata bytes that mheap_grow() takes at most. */
-size_t mheap_grow_bytes(pfn_t pfn, size_t pages);
+/* The same for a region that may be removed: metadata keeps out of it while it can. */
+bool mheap_grow_removable(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata);
 
-/* Frames carved off for metadata before they were ever free. */
+/* Frames carved off for metadata before they were ever free; and when they go with their range. */
 void mheap_note_carved(unsigned node, size_t pages);
+void mheap_note_uncarved(unsigned node, size_t pages);
 
 /* Left-over start-up memory: metadata is taken there first. */
 void mheap_donate(void *start, size_t size_bytes);
@@ -117,6 +118,9 @@ static inline bool mheap_may_serve(struct mheap *heap, size_t n)
  */
 pfn_t mheap_alloc_pages(size_t n, const struct page_fit *fit, unsigned node);
 
+/* Exactly these frames, of one region; false when one of them is not free. */
+bool mheap_alloc_pages_at(pfn_t pfn, size_t n);
+
 /* Returns n, or the index of the first frame that is not part of an allocated run; then nothing was
  * freed. */
 size_t mheap_free_pages(pfn_t pfn, size_t n);
@@ -142,6 +146,18 @@ void *mheap_alloc_metadata(struct fixalloc *fa);
 
 /* Metadata bytes that are never given back; NULL when there is no memory. */
 void *mheap_alloc_permanent(size_t size_bytes, size_t align_bytes);
+
+struct mheap_live {
+	unsigned span_class;
+	size_t elem_bytes;
+};
+
+/*
+ * The live span of objects that pfn lies in, if pfn's class byte is page_class; else false.
+ * allocated may be NULL; only the holder of the class's mcentral may ask.
+ */
+bool mheap_live_span(unsigned node, pfn_t pfn, unsigned page_class, struct mheap_live *live,
+		     unsigned *allocated);
 
 /* Walk this node's spans under the heap's lock; fn returns false to stop. */
 void mheap_for_each_span(unsigned node, bool (*fn)(struct mspan *span, void *arg), void *arg);

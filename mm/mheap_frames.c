@@ -44,6 +44,17 @@ pfn_t mheap_alloc_pages(size_t n, const struct page_fit *fit, unsigned preferred
 	return pfn;
 }
 
+bool mheap_alloc_pages_at(pfn_t pfn, size_t n)
+{
+	for (unsigned node = 0; node < mheap_node_count(); node++) {
+		if (pagealloc_alloc_at(&mheaps[node].pages, pfn, n)) {
+			note_frames_out(&mheaps[node], numa_here(), n);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* The heap of a frame, and the bounds of its region; NULL for a frame of nobody. */
 static struct mheap *heap_of(pfn_t pfn, pfn_t *start, size_t *pages)
 {

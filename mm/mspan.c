@@ -27,6 +27,7 @@ static void span_set_up(struct mspan *span, void *base, unsigned span_class,
 	span->free_word = 0;
 	span->span_class = (uint8_t)span_class;
 	span->page_class = plan->page_class;
+	span->isolated = false;
 	span->alloc_bits = bits ? bits : span->inline_bits;
 	list_node_init(&span->link);
 	list_node_init(&span->all_link);

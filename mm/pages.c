@@ -114,6 +114,36 @@ pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constrain
 	return pfn;
 }
 
+/* Are all of them frames of one range? */
+static bool is_ours(pfn_t pfn, size_t n)
+{
+	pfn_t start;
+	size_t pages;
+
+	for (unsigned node = 0; node < mheap_node_count(); node++) {
+		if (pagealloc_bounds(&mheaps[node].pages, pfn, &start, &pages))
+			return n <= pages - (pfn.v - start.v);
+	}
+	return false;
+}
+
+int slate_page_alloc_at(paddr_t base, size_t n)
+{
+	struct reclaim reclaim = {0};
+
+	if (!init_check("slate_page_alloc_at"))
+		return SLATE_ESTAGE;
+	if (n == 0 || (base.v & SLATE_PAGE_MASK))
+		return SLATE_EINVAL;
+	if (base.v >> SLATE_PADDR_BITS || !is_ours(paddr_to_pfn(base), n))
+		return SLATE_ENOENT;
+	do {
+		if (mheap_alloc_pages_at(paddr_to_pfn(base), n))
+			return SLATE_OK;
+	} while (reclaim_next(&reclaim, 0));
+	return SLATE_EBUSY;
+}
+
 void(slate_page_free)(pfn_t pfn, size_t n)
 {
 	if (n == 1 && arena_class(pfn) == PAGECLASS_FREE) {

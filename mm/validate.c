@@ -7,6 +7,7 @@
  *
  * Shortcoming: the locks are held for as long as one structure's walk takes, with interrupts off.
  */
+#include <slate/port.h>
 #include <slate/report.h>
 #include <slate/stats.h>
 
@@ -43,7 +44,9 @@ static bool check_span_map(struct mspan *span, void *arg)
 		return true;
 	}
 	for (size_t i = 0; i < span->pages; i++) {
-		if (arena_class(pfn_add(pfn, i)) != mheap_class_at(span, i))
+		unsigned class = arena_class(pfn_add(pfn, i));
+
+		if (class != mheap_class_at(span, i) && class != PAGECLASS_SLOW)
 			found(findings, "a frame's class byte is not its span's", span->base);
 		else if (arena_span(pfn_add(pfn, i)) != span)
 			found(findings, "a frame does not lead to its span", span->base);
@@ -88,6 +91,7 @@ static void check_node_sums(const struct mheap *heap, struct findings *findings)
 	for (unsigned attempt = 0; attempt < SUM_ATTEMPTS; attempt++) {
 		if (node_sums_agree(heap))
 			return;
+		port_relax();
 	}
 	found(findings, "frames in use are not those of spans, callers and metadata",
 	      heap->pages.node);
@@ -107,9 +111,11 @@ static void check_node(unsigned node, struct findings *findings)
 
 /* ---- Spans, from the mcentrals ---- */
 
-static void check_list_locked(struct mcentral *central, struct list *list, bool full, size_t *spans,
+static void check_list_locked(struct mcentral *central, struct list *list, size_t *spans,
 			      size_t *objects, struct findings *findings)
 {
+	bool full = list == &central->full;
+	bool isolated = list == &central->isolated;
 	struct list *link;
 
 	list_for_each (link, list) {
@@ -120,7 +126,7 @@ static void check_list_locked(struct mcentral *central, struct list *list, bool 
 			found(findings, wrong, span->base);
 		if (span->span_class != central->span_class)
 			found(findings, "a span is listed in another class", span->base);
-		if (mspan_is_full(span) != full)
+		if (span->isolated != isolated || (!isolated && mspan_is_full(span) != full))
 			found(findings, "a span is on the wrong list", span->base);
 		if (span->allocated == 0 && full)
 			found(findings, "an empty span is listed as full", span->base);
@@ -136,8 +142,9 @@ static void check_mcentral(unsigned span_class, struct findings *findings)
 	size_t objects = 0;
 	unsigned long irq = mm_lock_acquire(&central->lock);
 
-	check_list_locked(central, &central->partial, false, &spans, &objects, findings);
-	check_list_locked(central, &central->full, true, &spans, &objects, findings);
+	check_list_locked(central, &central->partial, &spans, &objects, findings);
+	check_list_locked(central, &central->full, &spans, &objects, findings);
+	check_list_locked(central, &central->isolated, &spans, &objects, findings);
 	if (spans != central->spans)
 		found(findings, "a class's span count is not what its lists hold", span_class);
 	if (objects != central->objects)
@@ -153,9 +160,9 @@ static void check_cached(struct findings *findings)
 		unsigned attempt = 0;
 
 		while (slate_class_stats(class, &stats) && stats.cached_objects > stats.objects &&
-		       attempt < SUM_ATTEMPTS)
-			attempt++;
-		if (attempt == SUM_ATTEMPTS)
+		       attempt++ < SUM_ATTEMPTS)
+			port_relax();
+		if (attempt > SUM_ATTEMPTS)
 			found(findings, "magazines hold more objects than left their spans", class);
 	}
 }

@@ -26,6 +26,9 @@ enum slate_status {
 	SLATE_EEXIST = -3, /* the range, or a part of it, is there already */
 	SLATE_ESTAGE = -4, /* too early, or twice */
 	SLATE_ERANGE = -5, /* outside what the direct map or the configuration covers */
+	SLATE_EBUSY = -6,  /* somebody holds a part of it */
+	SLATE_EAGAIN = -7, /* another call of the kind is under way: again later */
+	SLATE_ENOENT = -8, /* no such range is there */
 };
 
 /* Flags of an allocation; or them together. */
@@ -51,12 +54,61 @@ struct slate_init_params {
 int slate_init(const struct slate_init_params *params);
 
 /*
- * Give more physical memory, frame aligned inward, at any time. Its metadata lies at its own start.
- * Returns SLATE_OK; SLATE_EINVAL (nothing left after alignment, node out of range); SLATE_EEXIST
- * (overlaps memory that was added before); SLATE_ERANGE (beyond SLATE_PADDR_BITS or unmapped
- * metadata); SLATE_ENOMEM (too small for its own metadata).
+ * Give more physical memory, frame aligned inward, while all CPUs allocate. Its metadata lies at
+ * its own start, so that it can be removed with it, but for its arenas (0.22 % of 64 MiB at a
+ * time): these are made once from memory that is there, stay for ever, and serve again when the
+ * range comes back. Where they would take more than an eighth of the free frames, the range carries
+ * them itself and cannot be removed. Returns SLATE_OK; SLATE_EINVAL (nothing left after alignment,
+ * node out of range); SLATE_EEXIST (overlaps memory that was added before); SLATE_ERANGE (beyond
+ * SLATE_PADDR_BITS, too long, or unmapped metadata); SLATE_ENOMEM (too small for its own metadata);
+ * SLATE_EAGAIN (memory is being added or removed just now). Context: any but NMI, but metadata is
+ * cleared in the caller's time: 80 bytes a MiB, and 16 KiB for each fresh arena.
  */
 int slate_add_memory(paddr_t base, uint64_t size_bytes, unsigned node);
+
+enum slate_holder_kind {
+	SLATE_HOLDER_FRAMES,   /* runs of frames that callers own, or that a CPU caches */
+	SLATE_HOLDER_OBJECTS,  /* a span of small objects, of which one at least is out */
+	SLATE_HOLDER_LARGE,    /* a large object */
+	SLATE_HOLDER_METADATA, /* Slate's own: stays */
+	SLATE_HOLDER_STACK,    /* a kernel stack and its guard page */
+};
+
+/* Who keeps a range from being removed. */
+struct slate_holder {
+	paddr_t base;
+	size_t pages;
+	enum slate_holder_kind kind;
+	size_t object_bytes; /* of a span or large object */
+};
+
+struct slate_holders {
+	struct slate_holder *list; /* the caller's */
+	size_t capacity;           /* entries of it */
+	size_t count;              /* how many there are: may be more than capacity */
+	size_t pages;              /* frames of all of them */
+};
+
+/*
+ * Take a range back that slate_add_memory() was given: the whole of it, in the same bounds. Nothing
+ * is allocated in it from here on; the caches of all CPUs are drained; then it is forgotten if all
+ * of its frames are free, with no allocation inside ever after until it is added again. Otherwise
+ * it goes on serving, and *holders, which may be NULL, tells who holds it, in ascending order.
+ * Returns SLATE_OK; SLATE_EBUSY (it is held); SLATE_EAGAIN (memory is being added or removed just
+ * now); SLATE_ENOENT (no range with these bounds was added; ranges of the boot map stay);
+ * SLATE_EINVAL, SLATE_ERANGE (no range can have these bounds). Context: interrupts enabled, since
+ * the caches of other CPUs hold it otherwise; not from a handler.
+ */
+int slate_remove_memory(paddr_t base, uint64_t size_bytes, struct slate_holders *holders);
+
+/*
+ * Boot memory that its holder has done with becomes usable for good: initrd, ACPI tables, loader
+ * data, init sections of the kernel. range is the boot map's, or any part of one with its type and
+ * node; frame aligned inward. Metadata comes from memory that is there, so that a few frames are
+ * worth it. Returns as slate_add_memory(); SLATE_EINVAL also for a type that never becomes usable
+ * (firmware, MMIO, reserved, broken).
+ */
+int slate_reserve_release(const struct slate_range *range);
 
 /*
  * This CPU joins: called on it, with interrupts off, port_cpu() valid. Returns SLATE_OK,
@@ -140,6 +192,13 @@ struct slate_page_constraints {
  * SLATE_PFN_NONE when there are none, or n is 0, or the constraints contradict each other.
  */
 pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraints);
+
+/*
+ * Exactly these n frames, of one range of memory. Returns SLATE_OK; SLATE_EBUSY (not all are free,
+ * even after all caches were drained); SLATE_ENOENT (not all are Slate's); SLATE_EINVAL (n is 0,
+ * base not frame aligned). They go back by slate_page_free().
+ */
+int slate_page_alloc_at(paddr_t base, size_t n);
 
 /* Give n frames back: a whole run, or any part of one. Frames that are not an allocated run's are
  * reported. */
