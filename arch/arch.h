@@ -74,6 +74,12 @@ void arch_timer_oneshot(uint64_t ticks);
 void kernel_tick(void);
 
 /*
+ * Map device registers, uncached, for ever; NULL when that is impossible. Boot CPU only, before the
+ * others start.
+ */
+volatile void *arch_map_device(uint64_t pa, size_t size_bytes);
+
+/*
  * A counter that never goes back, and its frequency. Under -icount shift=0 arch_instructions()
  * steps by one per instruction (TSC, PMCCNTR_EL0).
  */

@@ -25,6 +25,12 @@
 
 #define FLAG_ENABLED 1u
 
+/* In the DSDT: the id of a virtio-mmio device with its terminator, how far behind it a memory
+ * descriptor (ACPI 6.4.3.4) is looked for, and the length of that. */
+#define VIRTIO_ID      "LNRO0005"
+#define VIRTIO_NEAR    96u
+#define MEMORY32_BYTES 12u
+
 /* A table that was found readable and right in its checksum. */
 struct table {
 	uint64_t pa;
@@ -218,6 +224,30 @@ static uint64_t fadt_pointer(const struct table *fadt, uint32_t field, uint32_t 
 	return fadt->size_bytes >= field + 4 ? le32(fadt->bytes + field) : 0;
 }
 
+/*
+ * Devices of the id that Linux gave virtio-mmio. AML is a program, but what names such a device is
+ * plain data in all that is known: the id, and soon after it a descriptor of 32-bit memory.
+ */
+static void find_virtio(struct boot_info *info, const struct table *dsdt)
+{
+	static const uint8_t memory32[] = {0x86, 9, 0};
+	const uint32_t id_bytes = sizeof(VIRTIO_ID), end = dsdt->size_bytes;
+	const uint8_t *aml = dsdt->bytes;
+
+	for (uint32_t at = HEADER_BYTES; aml && at + id_bytes <= end; at++) {
+		uint32_t behind = at + id_bytes;
+		uint32_t stop = end - behind > VIRTIO_NEAR ? behind + VIRTIO_NEAR : end;
+
+		if (memcmp(aml + at, VIRTIO_ID, id_bytes) != 0)
+			continue;
+		while (behind + MEMORY32_BYTES <= stop &&
+		       memcmp(aml + behind, memory32, sizeof(memory32)) != 0)
+			behind++;
+		if (behind + MEMORY32_BYTES <= stop)
+			boot_add_virtio(info, le32(aml + behind + 4));
+	}
+}
+
 static void parse_fadt(struct boot_info *info, const struct table *fadt, boot_phys_fn *phys)
 {
 	struct table dsdt = table_at(fadt_pointer(fadt, FADT_DSDT, FADT_DSDT_64), phys);
@@ -225,6 +255,7 @@ static void parse_fadt(struct boot_info *info, const struct table *fadt, boot_ph
 	const uint8_t *facs = facs_pa ? phys(facs_pa, FACS_BYTES_MIN) : NULL;
 
 	reserve(info, &dsdt);
+	find_virtio(info, &dsdt);
 	/* The FACS has no checksum; firmware and system share it for ever. */
 	if (facs && memcmp(facs, "FACS", 4) == 0)
 		boot_add_used_maybe(info, facs_pa, FACS_BYTES_MIN, SLATE_RANGE_ACPI_NVS, "FACS");

@@ -9,7 +9,8 @@
 uint64_t acpi_find_rsdp(boot_phys_fn *phys);
 
 /*
- * From the root pointer at rsdp: CPUs (MADT), nodes of CPUs and memory (SRAT), distances (SLIT).
+ * From the root pointer at rsdp: CPUs (MADT), nodes of CPUs and memory (SRAT), distances (SLIT),
+ * virtio-mmio transports (by their id in the DSDT).
  * Tables that lie in usable memory are reserved. A table with a wrong checksum or length is passed
  * over. Returns false when there is no valid root.
  */

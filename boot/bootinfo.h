@@ -13,6 +13,7 @@
 #define BOOT_MAX_NODES    64
 #define BOOT_MAX_CPUS     64
 #define BOOT_MAX_MODULES  16
+#define BOOT_MAX_VIRTIO   32
 #define BOOT_CMDLINE_SIZE 1024
 
 struct boot_cpu {
@@ -36,8 +37,10 @@ struct boot_info {
 	size_t cpu_count;
 	size_t cpus_dropped;
 	uint8_t node_distance[SLATE_MAX_NODES][SLATE_MAX_NODES]; /* SLIT; 0: unknown */
-	uint64_t rsdp;                                           /* ACPI root pointer, 0: none */
-	uint64_t dtb;                                            /* device tree, 0: none */
+	uint64_t virtio[BOOT_MAX_VIRTIO]; /* registers of virtio-mmio transports */
+	size_t virtio_count;
+	uint64_t rsdp; /* ACPI root pointer, 0: none */
+	uint64_t dtb;  /* device tree, 0: none */
 	uintptr_t direct_map_offset;
 	uint64_t mapped_limit; /* the boot page tables map physical memory up to here */
 };

@@ -137,6 +137,16 @@ void boot_add_cpu(struct boot_info *info, uint64_t hw_id)
 	info->cpus[info->cpu_count++] = (struct boot_cpu){.hw_id = hw_id};
 }
 
+void boot_add_virtio(struct boot_info *info, uint64_t base)
+{
+	for (size_t i = 0; i < info->virtio_count; i++) {
+		if (info->virtio[i] == base)
+			return;
+	}
+	if (info->virtio_count < BOOT_MAX_VIRTIO)
+		info->virtio[info->virtio_count++] = base;
+}
+
 void boot_cpu_first(struct boot_info *info, uint64_t hw_id)
 {
 	struct boot_cpu first = {.hw_id = hw_id};

@@ -62,6 +62,10 @@ void boot_set_cmdline(struct boot_info *info, const char *text, size_t text_max)
  * ignored. */
 void boot_add_cpu(struct boot_info *info, uint64_t hw_id);
 
+/* Registers of a virtio-mmio transport; ignored when there is no room, or they are there already.
+ */
+void boot_add_virtio(struct boot_info *info, uint64_t base);
+
 /* The entry of this id comes first; without one, it is made. */
 void boot_cpu_first(struct boot_info *info, uint64_t hw_id);
 

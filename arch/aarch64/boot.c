@@ -10,6 +10,7 @@
 #include "arch/aarch64/serial.h"
 #include "arch/arch.h"
 #include "boot/fdt_boot.h"
+#include "boot/record.h"
 
 const char arch_name[] = "aarch64";
 
@@ -141,6 +142,8 @@ void arch_boot(uint64_t dtb, uint64_t image)
 	fdt_machine_fill(&fdt, &machine);
 	if (machine.uart.size_bytes)
 		serial_init(mmu_map_device(machine.uart.base, machine.uart.size_bytes));
+	for (size_t i = 0; i < machine.virtio_count; i++)
+		boot_add_virtio(&boot_info, machine.virtio[i].regs.base);
 	psci_setup(&machine);
 
 	fdt_boot_fill(&fdt, &boot_info);

@@ -172,6 +172,11 @@ uintptr_t mmu_map_device(uint64_t base, uint64_t size_bytes)
 	return DEVICE_BASE + base;
 }
 
+volatile void *arch_map_device(uint64_t pa, size_t size_bytes)
+{
+	return (volatile void *)mmu_map_device(pa, size_bytes);
+}
+
 const void *mmu_map_dtb(uint64_t pa, uint64_t size_bytes)
 {
 	uint64_t first = pa & ~(L2_BYTES - 1);

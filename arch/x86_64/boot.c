@@ -26,6 +26,11 @@ extern unsigned char boot_stack_top[];
 
 void arch_boot(unsigned loader, uint64_t information) __attribute__((noreturn));
 
+volatile void *arch_map_device(uint64_t pa, size_t size_bytes)
+{
+	return mmu_map_device(pa, size_bytes);
+}
+
 static void parse_loader(unsigned loader, uint64_t information)
 {
 	bool ok = loader == LOADER_PVH ? pvh_parse(&boot_info, information, mmu_phys)
