@@ -5,6 +5,7 @@
 #include <slate/slate.h>
 
 #include "boot/bootinfo.h"
+#include "kernel/balloon.h"
 #include "kernel/command.h"
 #include "kernel/console.h"
 #include "kernel/fault.h"
@@ -127,6 +128,22 @@ bool cmd_stats(int argc, char **argv)
 	kprintf("runs discarded %zu, refused %zu\n", stats.discards, stats.discard_refused);
 	meta = percent_hundredths(stats.metadata_pages, stats.total_pages);
 	kprintf("metadata %zu.%02zu %% of RAM\n", meta / 100, meta % 100);
+	return true;
+}
+
+bool cmd_scavenge(int argc, char **argv)
+{
+	uint64_t pages = SIZE_MAX;
+	struct slate_stats stats;
+	size_t released;
+
+	if (argc > 2 || (argc == 2 && !parse_number(argv[1], &pages)) || pages > SIZE_MAX)
+		return command_usage(argv[0]);
+	slate_flush();
+	released = slate_scavenge((size_t)pages);
+	slate_stats(&stats);
+	kprintf("%zu frames given back, %zu in all; %zu free%s\n", released, stats.released_pages,
+		stats.free_pages, balloon_present() ? "" : " (there is no balloon)");
 	return true;
 }
 

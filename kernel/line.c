@@ -6,6 +6,8 @@
  */
 #include "kernel/line.h"
 
+#include <slate/slate.h>
+
 #include "arch/arch.h"
 #include "kernel/console.h"
 #include "lib/string.h"
@@ -298,9 +300,10 @@ char *line_read(struct line *line, const char *prompt)
 	for (;;) {
 		int c = arch_getc();
 
-		if (c < 0)
+		if (c < 0) {
+			slate_poll();
 			arch_idle();
-		else if (line_feed(line, (char)c))
+		} else if (line_feed(line, (char)c))
 			return line->text;
 	}
 }

@@ -9,6 +9,7 @@
 
 #include "arch/arch.h"
 #include "boot/bootinfo.h"
+#include "kernel/balloon.h"
 #include "kernel/console.h"
 #include "kernel/shell.h"
 #include "kernel/smp.h"
@@ -97,6 +98,7 @@ static void run(void *arg)
 
 	(void)arg;
 	arch_irq_enable();
+	balloon_init();
 	smp_start();
 	print_banner();
 	if (!shell_find_run(boot_info.cmdline, line, sizeof(line)))

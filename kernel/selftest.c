@@ -13,7 +13,8 @@
 
 static const struct pure_test *const kernel_tables[] = {
 	selftest_boot, selftest_shell,  selftest_object, selftest_page,  selftest_numa,
-	selftest_cpu,  selftest_misuse, selftest_memory, selftest_stack, NULL,
+	selftest_cpu,  selftest_misuse, selftest_memory, selftest_stack, selftest_scavenge,
+	NULL,
 };
 
 typedef void test_fn(struct tap *tap, const struct pure_test *test, bool balanced);
@@ -36,9 +37,15 @@ static void count_test(struct tap *tap, const struct pure_test *test, bool balan
 	tap->planned++;
 }
 
+static void clean_up(void)
+{
+	selftest_memory_clean_up();
+	selftest_scavenge_clean_up();
+}
+
 bool selftest_run(const char *filter)
 {
-	struct tap tap = {.filter = filter, .clean_up = selftest_memory_clean_up};
+	struct tap tap = {.filter = filter, .clean_up = clean_up};
 
 	each_chosen(&tap, pure_tables, false, count_test);
 	each_chosen(&tap, kernel_tables, true, count_test);

@@ -20,6 +20,7 @@
 
 static struct arch_jump_buf escape;
 static bool escape_valid;
+static const char *skipped; /* why the running test cannot be made; NULL: it can */
 
 void tap_note(const char *fmt, ...)
 {
@@ -41,6 +42,11 @@ void pure_fail(const char *file, int line, const char *expr)
 	}
 	escape_valid = false;
 	arch_jump(&escape);
+}
+
+void tap_skip(const char *why)
+{
+	skipped = why;
 }
 
 bool tap_chosen(const struct tap *tap, const char *name)
@@ -83,6 +89,7 @@ void tap_run(struct tap *tap, const struct pure_test *test, bool balanced)
 
 	fault_arm(FAULT_SHOW, SLATE_CRIME_NONE);
 	before = balanced ? frames_at_rest() : 0;
+	skipped = NULL;
 	ok = run_to_end(test);
 	/* A test that was left in the middle must not disturb the next one. */
 	smp_tick_hook(NULL);
@@ -102,5 +109,6 @@ void tap_run(struct tap *tap, const struct pure_test *test, bool balanced)
 		tap->clean_up();
 	}
 	fault_arm(FAULT_FATAL, SLATE_CRIME_NONE);
-	kprintf("%s %zu - %s\n", ok ? "ok" : "not ok", tap->done, test->name);
+	kprintf("%s %zu - %s%s%s\n", ok ? "ok" : "not ok", tap->done, test->name,
+		skipped ? " # SKIP " : "", skipped ? skipped : "");
 }

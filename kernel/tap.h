@@ -30,6 +30,9 @@ void tap_plan(struct tap *tap);
  */
 void tap_run(struct tap *tap, const struct pure_test *test, bool balanced);
 
+/* From within a test that cannot be made here, and then returns: its line says so. */
+void tap_skip(const char *why);
+
 /* A detail of the running test: printed as "# ...". */
 void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
