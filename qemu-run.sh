@@ -19,7 +19,8 @@ usage() {
 		  --smp N           CPUs (default 4; 1 with --icount)
 		  --memory SIZE     512M (default), 3G ... 1T; more than this machine has is fine
 		  --numa N          split memory and CPUs over N nodes
-		  --balloon         add a virtio-balloon with free page reporting
+		  --balloon         add a virtio-balloon with free page reporting; when "selftest scavenge" runs, say what
+		                    QEMU held at its peak and after, "rss BEFORE AFTER MiB": fails if too little left
 		  --boot HOW        direct (default), grub (BIOS) or grub-uefi; the last two on x86_64
 		  --accel ACCEL     tcg (default) or kvm
 		  --icount          one virtual nanosecond an instruction: counts repeat exactly
@@ -171,6 +172,47 @@ make_iso() {
 	}
 }
 
+# What the process of that file holds, in KiB.
+resident() {
+	awk '/^VmRSS:/ { print $2 }' "/proc/$(<"$1")/status"
+}
+
+# Copy QEMU's output; look at it from outside where the kernel says "# rss peak" and "# rss after N MiB were freed", and
+# waits. At least nine tenths of what was freed must have left.
+watch_resident() {
+	local line before='' after='' freed=0 failed=0
+
+	while IFS= read -r line || [ -n "$line" ]; do
+		printf '%s\n' "$line"
+		case $line in
+		"# rss peak"*) before=$(resident "$scratch/pid") ;;
+		"# rss after "*)
+			after=$(resident "$scratch/pid")
+			freed=${line#"# rss after "}
+			freed=${freed%% *}
+			;;
+		esac
+	done
+	[ -n "$before" ] || return 0
+	[ -n "$after" ] || after=$before failed=1
+	echo "rss $((before >> 10)) $((after >> 10)) MiB"
+	[ "$(((before - after) * 10))" -ge $(((freed << 10) * 9)) ] && [ "$failed" -eq 0 ] && return
+	echo "qemu-run.sh: of $freed MiB that were freed, $(((before - after) >> 10)) left QEMU" >&2
+	return 1
+}
+
+# The command in a shell that becomes it, so that its process is known.
+run_watched() {
+	local statuses
+
+	mkdir -p "$scratch"
+	# shellcheck disable=SC2016 # the inner shell's
+	"${limit[@]}" bash -c 'echo $$ >"$0"; exec "$@"' "$scratch/pid" "${command[@]}" </dev/null | watch_resident ||
+		statuses=("${PIPESTATUS[@]}")
+	status=${statuses[0]:-0}
+	rss_status=${statuses[1]:-0}
+}
+
 # QEMU's status to ours: the kernel's own success is 33 on x86_64 (isa-debug-exit never gives 0) and 0 on aarch64.
 translate_status() {
 	local status=$1
@@ -187,7 +229,7 @@ translate_status() {
 }
 
 main() {
-	local command_line='' kernel='' status=0 command=() limit=()
+	local command_line='' kernel='' status=0 rss_status=0 command=() limit=()
 
 	parse_options "$@"
 	check_options
@@ -208,12 +250,15 @@ main() {
 	[ "$boot" = direct ] || make_iso "$command_line"
 	[ "$gdb" -eq 0 ] || echo "qemu-run.sh: gdb $kernel -ex 'target remote :1234'" >&2
 	[ -z "$timeout" ] || limit=(timeout --foreground -k 10 "$timeout")
-	if [ "$has_run" -eq 1 ]; then
+	if [ "$has_run" -eq 1 ] && [ "$balloon" -eq 1 ]; then
+		run_watched
+	elif [ "$has_run" -eq 1 ]; then
 		"${limit[@]}" "${command[@]}" </dev/null || status=$?
 	else
 		"${limit[@]}" "${command[@]}" || status=$?
 	fi
-	translate_status "$status"
+	translate_status "$status" || return
+	return "$rss_status"
 }
 
 main "$@"

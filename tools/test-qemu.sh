@@ -109,6 +109,8 @@ table() {
 		boot $arch-overflow must_end "$([ $arch = x86_64 ] && echo 9 || echo 4)" \
 			'STACK OVERFLOW: .* guard page of the 8 KiB stack .* of overflow task 1$' \
 			./qemu-run.sh --arch $arch --smp 2 --timeout 60 --run 'overflow 1'
+		boot $arch-balloon must_say '^rss [0-9]+ [0-9]+ MiB$' \
+			./qemu-run.sh --arch $arch --smp 2 --balloon --timeout 100 --run 'selftest scavenge'
 		boot $arch-no-such-test must_fail ./qemu-run.sh --arch $arch --smp 1 --timeout 60 --run 'selftest no-such-test'
 		boot $arch-no-such-command must_fail ./qemu-run.sh --arch $arch --smp 1 --timeout 60 --run 'echo a; no-such-command; echo b'
 	done
