@@ -12,7 +12,7 @@
  */
 #include "mm/arena.h"
 
-#include "lib/bits.h"
+#include "lib/bitmap.h"
 #include "lib/string.h"
 
 #define INDEX_BITS   ((unsigned)SLATE_PADDR_BITS - SLATE_ARENA_SHIFT)
@@ -46,6 +46,7 @@ static _Atomic(struct index_block *) index_l1[L1_ENTRIES];
 
 _Static_assert(SLATE_ARENA_SHIFT < SLATE_PADDR_BITS, "more than one arena");
 _Static_assert(ARENA_PAGES % sizeof(uintptr_t) == 0, "class bytes are whole words");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lowest byte of a word comes first");
 _Static_assert(sizeof(struct arena) % sizeof(uintptr_t) == 0, "class bytes behind it are aligned");
 
 struct arena_window arena_window;
@@ -213,23 +214,29 @@ static uintptr_t class_word(unsigned page_class)
 	return ~(uintptr_t)0 / 0xff * page_class;
 }
 
-/* Of [bytes, bytes + pages), those before the first that has another class. */
+/* How a word of class bytes differs from one where all are the same. */
+static inline uintptr_t class_difference(class_word_t *bytes, uintptr_t word)
+{
+	/* relaxed: see arena.h */
+	return atomic_load_explicit(bytes, memory_order_relaxed) ^ word;
+}
+
+/* Of [bytes, bytes + pages), those before the first that has another class. pages > 0. */
 static inline size_t count_bytes(_Atomic uint8_t *bytes, size_t pages, unsigned page_class)
 {
 	uintptr_t word = class_word(page_class);
-	size_t at = 0;
+	size_t into = (uintptr_t)bytes & (sizeof(word) - 1);
+	class_word_t *at = (class_word_t *)((uintptr_t)bytes - into);
+	class_word_t *end = (class_word_t *)(bytes + pages); /* perhaps inside a word */
+	uintptr_t difference = class_difference(at, word) >> (into * 8) << (into * 8);
+	size_t count;
 
-	/* relaxed, everywhere here: see arena.h */
-	for (; at < pages && !is_aligned((uintptr_t)(bytes + at), sizeof(word)); at++) {
-		if (atomic_load_explicit(bytes + at, memory_order_relaxed) != page_class)
-			return at;
-	}
-	while (pages - at >= sizeof(word) &&
-	       atomic_load_explicit((class_word_t *)(bytes + at), memory_order_relaxed) == word)
-		at += sizeof(word);
-	while (at < pages && atomic_load_explicit(bytes + at, memory_order_relaxed) == page_class)
-		at++;
-	return at;
+	while (!difference && ++at < end)
+		difference = class_difference(at, word);
+	if (!difference)
+		return pages;
+	count = (size_t)((_Atomic uint8_t *)at - bytes) + (bitword_ctz(difference) >> 3);
+	return count < pages ? count : pages;
 }
 
 /* Class bytes [at, at + pages) of one arena, by whole words where they are aligned. */
@@ -288,7 +295,7 @@ size_t arena_count_class(pfn_t pfn, size_t pages, unsigned page_class)
 {
 	size_t at = pfn.v - arena_window.first.v;
 
-	if (at < arena_window.pages && pages <= arena_window.pages - at)
+	if (pages > 0 && at < arena_window.pages && pages <= arena_window.pages - at)
 		return count_bytes(arena_window.class_of + at, pages, page_class);
 	return count_by_arenas(pfn, pages, page_class);
 }
