@@ -71,7 +71,10 @@ static void classes_as_the_table_has_them(void **state)
 	assert_false(slate_class_stats(slate_class_count(), &of));
 	assert_false(slate_class_stats(1000000, &of));
 	for (unsigned class = 2; class < slate_class_count(); class ++) {
-		assert_true(slate_class_stats(class, &of));
+		/* numbers of typed caches that do not exist are none */
+		if (!slate_class_stats(class, &of))
+			continue;
+		assert_false(of.typed);
 		assert_int_equal(of.elem_bytes, sizeclass_bytes[class >> 1]);
 		assert_int_equal(of.span_pages, sizeclass_pages[class >> 1]);
 		assert_int_equal(of.elems_per_span, sizeclass_elems[class >> 1]);
