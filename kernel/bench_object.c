@@ -50,6 +50,37 @@ PAIR_ROUND(round_varsize, ({
 		   OPAQUE(size);
 		   slate_alloc(size);
 	   }))
+static struct slate_cache *bench_cache;
+
+static uint64_t round_typed(size_t size)
+{
+	uint64_t start = arch_instructions();
+
+	(void)size;
+	for (size_t i = BENCH_BATCH; i > 0; i--) {
+		void *object = slate_cache_alloc(bench_cache);
+
+		OPAQUE(i);
+		slate_cache_free(bench_cache, object);
+	}
+	return arch_instructions() - start;
+}
+
+/* The size is known to the compiler at both ends. */
+static uint64_t round_sized(size_t size)
+{
+	uint64_t start = arch_instructions();
+
+	(void)size;
+	for (size_t i = BENCH_BATCH; i > 0; i--) {
+		void *object = slate_alloc(64);
+
+		OPAQUE(i);
+		slate_free_sized(object, 64);
+	}
+	return arch_instructions() - start;
+}
+
 PAIR_ROUND(round_zalloc, slate_zalloc(64))
 PAIR_ROUND(round_large, slate_alloc(size))
 
@@ -82,6 +113,22 @@ static bool run_pair(const struct bench *row)
 static bool run_varsize(const struct bench *row)
 {
 	return have_memory(row->size) && bench_pair(row, round_varsize);
+}
+
+static bool run_sized(const struct bench *row)
+{
+	return have_memory(row->size) && bench_pair(row, round_sized);
+}
+
+static bool run_typed(const struct bench *row)
+{
+	bench_cache = slate_cache_create(
+		&(struct slate_cache_params){.name = "bench", .size_bytes = row->size});
+	if (!bench_cache)
+		return false;
+	bool done = bench_pair(row, round_typed);
+
+	return slate_cache_destroy(bench_cache) == SLATE_OK && done;
 }
 
 static bool run_zalloc(const struct bench *row)
@@ -260,6 +307,8 @@ const struct bench bench_objects[] = {
 	{"object_batch_fifo", BENCH_OBJECT, 1024, run_fifo},
 	{"object_batch_shuffled", BENCH_OBJECT, 64, run_shuffled},
 	{"object_batch_shuffled", BENCH_OBJECT, 1024, run_shuffled},
+	{"sized_pair", BENCH_OBJECT, 64, run_sized},
+	{"typed_pair", BENCH_OBJECT, 64, run_typed},
 	{"zalloc_pair", BENCH_OBJECT, 64, run_zalloc},
 	{"large_pair", BENCH_OBJECT, 16384, run_large},
 	{"large_pair", BENCH_OBJECT, 32768, run_large},

@@ -9,6 +9,8 @@
 
 #include <slate/report.h>
 
+#include "mm/directmap.h"
+#include "mm/kcache.h"
 #include "mm/magazine.h"
 #include "mm/mcache.h"
 #include "mm/mheap.h"
@@ -74,6 +76,16 @@ static void run_chain(void *first, next_fn *next, void (*finish)(void *element))
 	}
 }
 
+/* The chain went through the object's first word. */
+static void finish_object(void *object)
+{
+	const struct mspan *span = arena_span(virt_to_pfn(object));
+
+	if (span && span->page_class == PAGECLASS_TYPED)
+		kcache_reconstruct(span->span_class, object);
+	slate_free_slow(object);
+}
+
 static void finish_frame(void *slot)
 {
 	slate_frame_free_slow(slot_to_frame(slot));
@@ -81,6 +93,6 @@ static void finish_frame(void *slot)
 
 void deferred_run(void)
 {
-	run_chain(mcache_take_deferred(MCACHE_DEFERRED_OBJECTS), next_object, slate_free_slow);
+	run_chain(mcache_take_deferred(MCACHE_DEFERRED_OBJECTS), next_object, finish_object);
 	run_chain(mcache_take_deferred(MCACHE_DEFERRED_FRAMES), next_frame, finish_frame);
 }

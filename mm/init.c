@@ -14,6 +14,7 @@
 #include "mm/bootmem.h"
 #include "mm/deferred.h"
 #include "mm/directmap.h"
+#include "mm/kcache.h"
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/memrange.h"
@@ -262,6 +263,7 @@ int slate_init(const struct slate_init_params *params)
 	directmap_end = (pfn_t){(size_t)(limit && limit < last_pfn ? limit : last_pfn)};
 	mheap_init();
 	mcentral_init_all();
+	kcache_reset();
 
 	int status = take_boot_map(params->map);
 

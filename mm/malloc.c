@@ -11,6 +11,7 @@
 #include "mm/deferred.h"
 #include "mm/directmap.h"
 #include "mm/init.h"
+#include "mm/kcache.h"
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
@@ -27,13 +28,21 @@ static unsigned noscan_of(unsigned flags)
 	return flags & SLATE_NOSCAN ? 1 : 0;
 }
 
+/* The last resort of a typed cache is what it has put aside. */
+static void *out_of_memory(unsigned span_class)
+{
+	void *object = kcache_take_reserve(span_class);
+
+	return object ? object : reclaim_failed();
+}
+
 /* The caches and all levels below had nothing. */
 static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, unsigned flags)
 {
 	struct reclaim reclaim = {0};
 
 	if (!init_check("slate_alloc") || (flags & SLATE_ANYCTX) || port_in_nmi())
-		return reclaim_failed();
+		return out_of_memory(span_class);
 	deferred_run();
 	while (reclaim_next(&reclaim, flags)) {
 		void *object = mcache_take_slow(span_class);
@@ -41,7 +50,7 @@ static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, 
 		if (object)
 			return object;
 	}
-	return reclaim_failed();
+	return out_of_memory(span_class);
 }
 
 static void *alloc_class(unsigned span_class, unsigned flags)
@@ -191,13 +200,25 @@ static void free_marked(void *object, const char *call)
 {
 	unsigned class = object_class(object);
 
-	if (class - 1u >= PAGECLASS_SPAN_LAST)
+	if (!spanclass_is_size(class) && !spanclass_is_typed(class))
 		report_pointer(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
 			       0, NULL);
 	else if (port_in_nmi())
 		mcache_defer(object);
 	else if (object_check(object, call))
 		mcentral_give(class, &object, 1, call);
+}
+
+/* Its span knows its cache. */
+static void free_typed(void *object, const char *call)
+{
+	struct mspan *span = arena_span(virt_to_pfn(object));
+
+	if (!span || mspan_object_start(span, (uintptr_t)object) != (uintptr_t)object)
+		report_pointer(SLATE_CRIME_INTERIOR, call,
+			       "the pointer is not the start of a cache's object", object, 0, span);
+	else if (!percpu_give(span->span_class, object))
+		mcache_give_slow(span->span_class, object, call);
 }
 
 /* Every class without magazines. */
@@ -209,6 +230,9 @@ static void free_special(void *object, unsigned class, const char *call)
 		break;
 	case PAGECLASS_SLOW:
 		free_marked(object, call);
+		break;
+	case PAGECLASS_TYPED:
+		free_typed(object, call);
 		break;
 	case PAGECLASS_NONE:
 		report_pointer(SLATE_CRIME_FOREIGN, call,
@@ -301,6 +325,18 @@ void *slate_alloc_index_slow(size_t take_index)
 	return object ? object : alloc_class_reclaim(span_class, 0);
 }
 
+/* The object may be of the class's noscan twin, outside the window, no object at all, or one too
+ * many. */
+void slate_free_index_slow(void *object, size_t size_and_index)
+{
+	slate_free_sized_slow(object, size_and_index >> 8);
+}
+
+void slate_give_index_slow(size_t give_index, void *object)
+{
+	mcache_give_slow((unsigned)give_index - MCACHE_GIVE, object, "slate_cache_free");
+}
+
 #if SLATE_PROTECT != SLATE_PROTECT_RSEQ
 /* With restartable sequences arch/ARCH/rseq.S defines these. */
 void *(slate_alloc)(size_t size_bytes)
@@ -315,12 +351,23 @@ void *slate_alloc_index(size_t take_index)
 	return alloc_class((unsigned)take_index - MCACHE_TAKE, 0);
 }
 
+void slate_give_index(size_t give_index, void *object)
+{
+	if (!percpu_give((unsigned)give_index - MCACHE_GIVE, object))
+		slate_give_index_slow(give_index, object);
+}
+
+void slate_free_index(void *object, size_t size_and_index)
+{
+	slate_free_index_slow(object, size_and_index);
+}
+
 void slate_free(void *object)
 {
 	slate_free_slow(object);
 }
 
-void slate_free_sized(void *object, size_t size_bytes)
+void(slate_free_sized)(void *object, size_t size_bytes)
 {
 	slate_free_sized_slow(object, size_bytes);
 }
@@ -334,10 +381,11 @@ size_t object_size(const void *object, const char *call)
 
 	if (class - 1u < PAGECLASS_SPAN_LAST)
 		return sizeclass_bytes[class >> 1];
-	const struct mspan *span =
-		class == PAGECLASS_LARGE ? arena_span(virt_to_pfn(object)) : NULL;
+	const struct mspan *span = class == PAGECLASS_LARGE || class == PAGECLASS_TYPED
+					   ? arena_span(virt_to_pfn(object))
+					   : NULL;
 
-	if (span && span->base == (uintptr_t)object)
+	if (span && mspan_object_start(span, (uintptr_t)object) == (uintptr_t)object)
 		return span->elem_bytes;
 	report_pointer(class == PAGECLASS_NONE ? SLATE_CRIME_FOREIGN
 		       : span                  ? SLATE_CRIME_INTERIOR

@@ -34,6 +34,7 @@ _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 
 struct mcache mcache_boot;
 uint16_t mcache_exchange_offset[MCACHE_ENTRIES];
+uint16_t mcache_half_offset[MCACHE_ENTRIES];
 bool mcache_any_online;
 _Atomic size_t mcache_drain_wanted;
 
@@ -46,11 +47,6 @@ static uint8_t capacity[MCACHE_ENTRIES];
 static struct depot *depot_of(unsigned class)
 {
 	return spanclass_is_typed(class) ? &typed_depots[class - SPANCLASS_TYPED] : &depots[class];
-}
-
-static bool has_magazines(unsigned class)
-{
-	return capacity[class] > 0;
 }
 
 unsigned mcache_capacity(unsigned class)
@@ -104,6 +100,7 @@ void mcache_enable(unsigned class)
 	capacity[class] = (uint8_t)cap;
 	mcache_exchange_offset[class] =
 		(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) * sizeof(void *));
+	mcache_half_offset[class] = (uint16_t)((MAGAZINE_CAP_MAX - cap + cap / 2) * sizeof(void *));
 	depot_init(depot_of(class), clamp(depth, 2, DEPOT_DEPTH));
 }
 
@@ -122,6 +119,20 @@ void mcache_init(void)
 		mcache_enable(class);
 	cache_init(&mcache_boot);
 	percpu_set_cache(&mcache_boot);
+}
+
+bool mcache_is_bare(unsigned class)
+{
+	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
+		/* acquire: pairs with the release in mcache_online(); relaxed tops: the caller
+		 * knows that nobody uses the class */
+		struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_acquire);
+
+		if (cache && (mcache_top(&cache->take[class]) != MAGAZINE_DUMMY ||
+			      mcache_top(&cache->give[class]) != MAGAZINE_DUMMY))
+			return false;
+	}
+	return true;
 }
 
 /* The struct of a CPU that comes for the first time; the first of all inherits the
@@ -175,14 +186,14 @@ static struct magazine *magazine_new(void)
 	return mheap_alloc_metadata(&magazines);
 }
 
-static void magazine_delete(magtop_t top)
+void mcache_magazine_delete(magtop_t top)
 {
 	if (top != MAGAZINE_DUMMY)
 		fixalloc_free(&magazines, magazine_of(top));
 }
 
 /* Send home what a detached magazine holds; returns its empty top. */
-static magtop_t magazine_flush(unsigned class, magtop_t top, const char *call)
+magtop_t mcache_magazine_flush(unsigned class, magtop_t top, const char *call)
 {
 	unsigned count = magazine_count(top, capacity[class]);
 
@@ -195,10 +206,10 @@ static magtop_t magazine_flush(unsigned class, magtop_t top, const char *call)
 static __attribute__((noinline)) void send_home(unsigned class, magtop_t top)
 {
 	if (top != MAGAZINE_DUMMY)
-		magazine_delete(magazine_flush(class, top, "slate_flush"));
+		mcache_magazine_delete(mcache_magazine_flush(class, top, "slate_flush"));
 }
 
-static inline void put_back(enum mcache_side side, unsigned class, magtop_t top)
+void mcache_put_back(enum mcache_side side, unsigned class, magtop_t top)
 {
 	if (!percpu_attach(side, class, top))
 		send_home(class, top);
@@ -226,7 +237,7 @@ static magtop_t top_up(unsigned class, magtop_t top)
 		struct magazine *full = depot_pop(depot_of(class));
 
 		if (full) {
-			magazine_delete(top);
+			mcache_magazine_delete(top);
 			return &full->slot[MAGAZINE_CAP_MAX];
 		}
 	}
@@ -257,12 +268,12 @@ static void *refill(unsigned class)
 			give = spare;
 		}
 		take = top_up(class, take);
-		put_back(MCACHE_GIVE, class, give);
+		mcache_put_back(MCACHE_GIVE, class, give);
 		count_event(offsetof(struct mcache, refills));
 	}
 	void *object = *take;
 
-	put_back(MCACHE_TAKE, class, object ? take - 1 : take);
+	mcache_put_back(MCACHE_TAKE, class, object ? take - 1 : take);
 	/* No magazine to be had: one object straight from its source. */
 	if (!object && mcache_source_take(class, &object, 1) == 0)
 		return NULL;
@@ -281,6 +292,25 @@ void *mcache_take_slow(unsigned class)
 	return refill(class);
 }
 
+size_t mcache_take_many(unsigned class, void **out, size_t n)
+{
+	magtop_t top = percpu_detach(MCACHE_TAKE, class);
+	size_t got = 0;
+
+	for (; got < n && *top; top--)
+		out[got++] = *top;
+	mcache_put_back(MCACHE_TAKE, class, top);
+	while (got < n) {
+		size_t want = n - got < MAGAZINE_CAP_MAX ? n - got : MAGAZINE_CAP_MAX;
+		unsigned more = mcache_source_take(class, out + got, (unsigned)want);
+
+		if (more == 0)
+			break;
+		got += more;
+	}
+	return got;
+}
+
 void *mcache_take_anyctx(unsigned class)
 {
 	void *object = percpu_take(class);
@@ -295,7 +325,7 @@ void *mcache_take_anyctx(unsigned class)
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ
 void *slate_exchange_undo(size_t take_index, magtop_t give)
 {
-	put_back(MCACHE_GIVE, (unsigned)take_index - MCACHE_TAKE, give);
+	mcache_put_back(MCACHE_GIVE, (unsigned)take_index - MCACHE_TAKE, give);
 	return NULL;
 }
 
@@ -330,6 +360,20 @@ void *mcache_take_deferred(enum mcache_deferred chain)
 
 /* ---- Give ---- */
 
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ
+bool slate_full_undo(size_t give_index, magtop_t take)
+{
+	mcache_put_back(MCACHE_TAKE, (unsigned)give_index - MCACHE_GIVE, take);
+	return false;
+}
+
+bool slate_full_leftover(size_t give_index, magtop_t full)
+{
+	send_home((unsigned)give_index - MCACHE_GIVE, full);
+	return true;
+}
+#endif
+
 /* give, detached, is full: return a top with room, which may be the dummy when there is
  * none. */
 static magtop_t make_room(unsigned class, magtop_t give, const char *call)
@@ -337,14 +381,14 @@ static magtop_t make_room(unsigned class, magtop_t give, const char *call)
 	magtop_t take = percpu_detach(MCACHE_TAKE, class);
 
 	if (magazine_count(take, capacity[class]) <= capacity[class] / 2u) {
-		put_back(MCACHE_TAKE, class, give);
+		mcache_put_back(MCACHE_TAKE, class, give);
 		if (take != MAGAZINE_DUMMY)
 			return take;
 		give = MAGAZINE_DUMMY;
 	} else {
-		put_back(MCACHE_TAKE, class, take);
+		mcache_put_back(MCACHE_TAKE, class, take);
 		if (!depot_push(depot_of(class), magazine_of(give)))
-			return magazine_flush(class, give, call);
+			return mcache_magazine_flush(class, give, call);
 	}
 	struct magazine *mag = magazine_new();
 	return mag ? magazine_empty(mag, capacity[class]) : MAGAZINE_DUMMY;
@@ -359,6 +403,8 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 			mcache_defer(object);
 		return;
 	}
+	if (percpu_exchange_full(class, object))
+		return;
 	mcache_drain_if_wanted();
 
 	magtop_t top = percpu_detach(MCACHE_GIVE, class);
@@ -377,7 +423,7 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 		return;
 	}
 	*++top = object;
-	put_back(MCACHE_GIVE, class, top);
+	mcache_put_back(MCACHE_GIVE, class, top);
 }
 
 /* ---- Drain ---- */
@@ -387,8 +433,8 @@ static void drain_class(unsigned class)
 	magtop_t take = percpu_detach(MCACHE_TAKE, class);
 	magtop_t give = percpu_detach(MCACHE_GIVE, class);
 
-	magazine_delete(magazine_flush(class, take, "slate_free"));
-	magazine_delete(magazine_flush(class, give, "slate_free"));
+	mcache_magazine_delete(mcache_magazine_flush(class, take, "slate_free"));
+	mcache_magazine_delete(mcache_magazine_flush(class, give, "slate_free"));
 }
 
 /* A task that changes its CPU in the middle has drained parts of two; then neither is
@@ -402,7 +448,7 @@ void mcache_drain(void)
 
 	port_irq_restore(irq);
 	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
-		if (has_magazines(class))
+		if (mcache_has_magazines(class))
 			drain_class(class);
 	}
 	irq = port_irq_save();
@@ -429,101 +475,16 @@ void mcache_ask_drain(void)
 	atomic_fetch_add_explicit(&mcache_drain_wanted, 1, memory_order_relaxed);
 }
 
-/* ---- Periodic return ---- */
-
-/* Classes that one turn looks at. */
-#define POLL_CLASSES 8u
-
-/* Send the newer half of a detached magazine home. */
-static magtop_t magazine_halve(unsigned class, magtop_t top)
-{
-	unsigned n = (magazine_count(top, capacity[class]) + 1) / 2;
-
-	if (n > 0)
-		mcache_source_give(class, top - n + 1, n, "slate_poll");
-	return top - n;
-}
-
-/* Interrupts are off, and a stack is long work: one at a time. */
-static bool return_stack(enum mcache_side side, unsigned class)
-{
-	magtop_t top = percpu_detach(side, class);
-	bool any = magazine_count(top, capacity[class]) > 0;
-
-	if (any)
-		mcache_source_give(class, top--, 1, "slate_poll");
-	put_back(side, class, top);
-	return any;
-}
-
-/* Returns whether anything went home. */
-static bool return_idle(unsigned class)
-{
-	if (mcache_is_stack(class))
-		return return_stack(MCACHE_GIVE, class) || return_stack(MCACHE_TAKE, class);
-
-	magtop_t give = percpu_detach(MCACHE_GIVE, class);
-
-	if (magazine_count(give, capacity[class]) > 0) {
-		magazine_delete(magazine_flush(class, give, "slate_poll"));
-		return true;
-	}
-	put_back(MCACHE_GIVE, class, give);
-
-	magtop_t take = percpu_detach(MCACHE_TAKE, class);
-	bool any = magazine_count(take, capacity[class]) > 0;
-
-	put_back(MCACHE_TAKE, class, magazine_halve(class, take));
-	return any;
-}
-
-/* Tops move with every take and give: the same ones twice mean that the class was idle. */
-static uint16_t tops_fingerprint(struct mcache *cache, unsigned class)
-{
-	uintptr_t take = (uintptr_t)mcache_top(&cache->take[class]);
-	uintptr_t give = (uintptr_t)mcache_top(&cache->give[class]);
-
-	return (uint16_t)((take >> 3) ^ (give << 4) ^ (give >> 10));
-}
-
-/* One class's turn. */
-static bool poll_class(struct mcache *cache, unsigned class)
-{
-	uint16_t fingerprint = tops_fingerprint(cache, class);
-	bool idle = fingerprint == cache->seen[class];
-
-	cache->seen[class] = fingerprint;
-	cache->round_bytes += mcache_cached(cache, class) * mcache_object_bytes(class);
-	return (idle || cache->over_bound) && return_idle(class);
-}
-
-void mcache_poll(void)
-{
-	struct mcache *cache = percpu_cache();
-
-	for (unsigned i = 0; i < POLL_CLASSES; i++) {
-		unsigned class = cache->poll_class;
-
-		if (class == 0) {
-			cache->over_bound = cache->round_bytes > SLATE_CACHE_BYTES;
-			cache->round_bytes = 0;
-		}
-		cache->poll_class = (uint16_t)((class + 1) % MCACHE_ENTRIES);
-		if (has_magazines(class) && poll_class(cache, class))
-			return;
-	}
-}
-
 void mcache_drain_depots(void)
 {
 	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
 		struct magazine *full;
 
-		if (!has_magazines(class))
+		if (!mcache_has_magazines(class))
 			continue;
 		while ((full = depot_pop(depot_of(class))) != NULL)
-			magazine_delete(
-				magazine_flush(class, &full->slot[MAGAZINE_CAP_MAX], "slate_free"));
+			mcache_magazine_delete(mcache_magazine_flush(
+				class, &full->slot[MAGAZINE_CAP_MAX], "slate_free"));
 	}
 }
 
@@ -532,14 +493,15 @@ size_t mcache_cached(const struct mcache *cache, unsigned class)
 	magtop_t take = atomic_load_explicit(&cache->take[class], memory_order_relaxed);
 	magtop_t give = atomic_load_explicit(&cache->give[class], memory_order_relaxed);
 
-	if (!has_magazines(class))
+	if (!mcache_has_magazines(class))
 		return 0;
 	return magazine_count(take, capacity[class]) + magazine_count(give, capacity[class]);
 }
 
 size_t mcache_depot_cached(unsigned class)
 {
-	return has_magazines(class) ? (size_t)depot_count(depot_of(class)) * capacity[class] : 0;
+	return mcache_has_magazines(class) ? (size_t)depot_count(depot_of(class)) * capacity[class]
+					   : 0;
 }
 
 size_t mcache_boot_cached(unsigned class)

@@ -83,6 +83,9 @@ extern bool mcache_any_online; /* (c) after the first slate_cpu_online() */
 /* (c) the byte offset, in its magazine, of the lowest give top that is worth an exchange */
 extern uint16_t mcache_exchange_offset[MCACHE_ENTRIES];
 
+/* (c) likewise, of the highest take top that leaves its magazine at most half full */
+extern uint16_t mcache_half_offset[MCACHE_ENTRIES];
+
 static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
 {
 	return atomic_load_explicit(place, memory_order_relaxed);
@@ -107,6 +110,12 @@ static inline _Atomic(magtop_t) *mcache_place(struct mcache *cache, enum mcache_
  */
 void mcache_enable(unsigned class);
 void mcache_disable(unsigned class);
+
+/* No CPU has a magazine of the class. */
+bool mcache_is_bare(unsigned class);
+
+/* Up to n objects into out: what the take magazine holds, then batches straight from the source. */
+size_t mcache_take_many(unsigned class, void **out, size_t n);
 
 /* Most objects that a magazine of the class holds; bounded in bytes. */
 unsigned mcache_capacity(unsigned class);

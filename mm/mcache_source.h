@@ -22,4 +22,15 @@ unsigned mcache_source_take(unsigned class, void **out, unsigned n);
 /* n go home; what is free already is reported in the name of call. No lock is held. */
 void mcache_source_give(unsigned class, void **objects, unsigned n, const char *call);
 
+static inline bool mcache_has_magazines(unsigned class)
+{
+	return mcache_capacity(class) > 0;
+}
+
+/* Detached magazines: send home what one holds and return its empty top; give its memory back;
+ * attach it, or, when an interrupt handler was faster, both. The dummy is welcome. */
+magtop_t mcache_magazine_flush(unsigned class, magtop_t top, const char *call);
+void mcache_magazine_delete(magtop_t top);
+void mcache_put_back(enum mcache_side side, unsigned class, magtop_t top);
+
 #endif

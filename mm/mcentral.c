@@ -134,8 +134,15 @@ static void give_one_locked(struct mcentral *central, void *object, struct list 
 	mm_lock_assert_held(&central->lock);
 	verdict->object = object;
 	verdict->span = span;
-	if (!span || mspan_state(span) != MSPAN_IN_USE || span->span_class != central->span_class) {
+	if (!span || mspan_state(span) != MSPAN_IN_USE) {
 		verdict->crime = SLATE_CRIME_DOUBLE_FREE;
+		return;
+	}
+	if (span->span_class != central->span_class) {
+		/* A cache's objects go nowhere else; a size class's frames may have changed hands.
+		 */
+		verdict->crime = spanclass_is_typed(central->span_class) ? SLATE_CRIME_WRONG_SIZE
+									 : SLATE_CRIME_DOUBLE_FREE;
 		return;
 	}
 	bool was_full = mspan_is_full(span);

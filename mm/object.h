@@ -20,6 +20,8 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags);
  */
 void *slate_alloc_slow(size_t size_bytes);
 void *slate_alloc_index_slow(size_t take_index);
+void slate_give_index_slow(size_t give_index, void *object);
+void slate_free_index_slow(void *object, size_t size_and_index);
 void slate_free_slow(void *object);
 void slate_free_sized_slow(void *object, size_t size_bytes);
 pfn_t slate_frame_alloc_slow(void);

@@ -63,6 +63,15 @@ static inline void *percpu_exchange(unsigned class)
 	return slate_rseq_exchange(0, MCACHE_TAKE + class);
 }
 
+/*
+ * The give magazine is full: let take and give change places if take is at most half full
+ * (mcache_half_offset), and give the object; else false.
+ */
+static inline bool percpu_exchange_full(unsigned class, void *object)
+{
+	return slate_rseq_exchange_full(object, MCACHE_GIVE + class);
+}
+
 /* Chain value onto this CPU's deferred frees; the former first goes to *link. */
 static inline void percpu_chain(void *link, void *value, enum mcache_deferred chain)
 {
@@ -157,6 +166,24 @@ static inline void *percpu_exchange(unsigned class)
 	}
 	port_irq_restore(irq);
 	return object;
+}
+
+static inline bool percpu_exchange_full(unsigned class, void *object)
+{
+	unsigned long irq = port_irq_save();
+	struct mcache *cache = percpu_cache();
+	magtop_t take = mcache_top(&cache->take[class]);
+	magtop_t give = mcache_top(&cache->give[class]);
+	bool exchange = give != MAGAZINE_DUMMY && magazine_is_full(give) &&
+			((uintptr_t)take & MAGAZINE_TOP_MASK) <= mcache_half_offset[class];
+
+	if (exchange) {
+		take[1] = object;
+		mcache_set_top(&cache->take[class], give);
+		mcache_set_top(&cache->give[class], take + 1);
+	}
+	port_irq_restore(irq);
+	return exchange;
 }
 
 static inline void percpu_chain(void *link, void *value, enum mcache_deferred chain)

@@ -59,9 +59,17 @@ void slate_rseq_chain(void *link, void *value, size_t index);
  */
 void *slate_rseq_exchange(size_t unused, size_t take_index);
 
+/*
+ * The give magazine is full: exchange it for the take magazine if that is at most half full, and
+ * give the object; else false.
+ */
+bool slate_rseq_exchange_full(void *object, size_t give_index);
+
 /* What to do when an interrupt handler was faster in the middle of an exchange. */
 void *slate_exchange_undo(size_t take_index, magtop_t give);
 void *slate_exchange_leftover(size_t take_index, magtop_t empty, void *object);
+bool slate_full_undo(size_t give_index, magtop_t take);
+bool slate_full_leftover(size_t give_index, magtop_t full);
 
 /* Bounds of one sequence, from rseq_text_start: the interrupted pc is in it when start < pc <=
  * commit. */

@@ -111,10 +111,17 @@ function slate_free
 	ldr	x5, [x3, x4, lsl #3]
 	add	x5, x5, #8
 	tst	x5, #RSEQ_MAGAZINE_MASK
-	b.eq	1f
+	b.eq	2f
 	str	x0, [x5]
 	commit free
 	str	x5, [x3, x4, lsl #3]
+	ret
+2:	mov	x1, x4
+	stp	x0, x30, [sp, #-16]!
+	bl	slate_rseq_exchange_full
+	mov	w5, w0
+	ldp	x0, x30, [sp], #16
+	cbz	w5, 1f
 	ret
 1:	b	slate_free_slow
 
@@ -150,6 +157,53 @@ function slate_free_sized
 	str	x5, [x3, x4, lsl #3]
 	ret
 1:	b	slate_free_sized_slow
+
+/* void slate_free_index(void *object, size_t size_and_index): the index in the low byte, the size above it */
+function slate_free_index
+	sequence free_index
+	load_cache x3
+	ldp	x4, x5, [x3, #RSEQ_WINDOW_BASE]
+	ldr	x6, [x3, #RSEQ_WINDOW_MAP]
+	sub	x4, x0, x4
+	ror	x4, x4, #3
+	cmp	x4, x5
+	b.hs	1f
+	lsr	x4, x4, #9
+	ldrb	w4, [x6, x4]
+	cmp	w4, w1, uxtb
+	b.ne	1f
+	ldr	x5, [x3, x4, lsl #3]
+	add	x5, x5, #8
+	tst	x5, #RSEQ_MAGAZINE_MASK
+	b.eq	2f
+	str	x0, [x5]
+	commit free_index
+	str	x5, [x3, x4, lsl #3]
+	ret
+2:	stp	x0, x30, [sp, #-32]!
+	str	x1, [sp, #16]
+	mov	x1, x4
+	bl	slate_rseq_exchange_full
+	mov	w5, w0
+	ldr	x1, [sp, #16]
+	ldp	x0, x30, [sp], #32
+	cbz	w5, 1f
+	ret
+1:	b	slate_free_index_slow
+
+/* void slate_give_index(size_t give_index, void *object) */
+function slate_give_index
+	sequence give_index
+	load_cache x3
+	ldr	x5, [x3, x0, lsl #3]
+	add	x5, x5, #8
+	tst	x5, #RSEQ_MAGAZINE_MASK
+	b.eq	1f
+	str	x1, [x5]
+	commit give_index
+	str	x5, [x3, x0, lsl #3]
+	ret
+1:	b	slate_give_index_slow
 
 /* pfn_t slate_frame_alloc(void): a slot holds frame number + 1 */
 function slate_frame_alloc
@@ -370,6 +424,61 @@ function slate_rseq_exchange
 	mov	x1, x11
 	mov	x2, x10
 	b	slate_exchange_leftover
+
+/*
+ * bool slate_rseq_exchange_full(void *object, size_t give_index)
+ *
+ * The give magazine is full. If the take magazine is at most half full, let the two change places and give the object; else false. Three
+ * sequences: detach take, put it with the object in the place of the full one, attach that to take. x8: take index, x9: its
+ * top, x10: the full top, x12: the dummy.
+ */
+function slate_rseq_exchange_full
+	add	x8, x1, #RSEQ_TAKE
+	adrp	x12, magazine_dummy
+	add	x12, x12, :lo12:magazine_dummy
+	add	x12, x12, #RSEQ_DUMMY_SLOT
+	sequence full_detach
+	load_cache x3
+	ldr	x9, [x3, x8, lsl #3]
+	adrp	x4, mcache_half_offset
+	add	x4, x4, :lo12:mcache_half_offset
+	ldrh	w4, [x4, x1, lsl #1]
+	and	x5, x9, #RSEQ_MAGAZINE_MASK
+	cmp	x5, x4
+	b.hi	1f
+	commit full_detach
+	str	x12, [x3, x8, lsl #3]
+	sequence full_replace
+	load_cache x3
+	ldr	x10, [x3, x1, lsl #3]
+	cmp	x10, x12
+	b.eq	2f
+	add	x4, x10, #8
+	tst	x4, #RSEQ_MAGAZINE_MASK
+	b.ne	2f
+	add	x5, x9, #8
+	str	x0, [x5]
+	commit full_replace
+	str	x5, [x3, x1, lsl #3]
+	sequence full_attach
+	load_cache x3
+	ldr	x4, [x3, x8, lsl #3]
+	cmp	x4, x12
+	b.ne	3f
+	commit full_attach
+	str	x10, [x3, x8, lsl #3]
+	mov	w0, #1
+	ret
+1:	mov	w0, #0
+	ret
+/* Meanwhile a handler changed give: put the take magazine back, the object is still the caller's. */
+2:	mov	x0, x1
+	mov	x1, x9
+	b	slate_full_undo
+/* Meanwhile a handler put another magazine into take: the full one is left over. */
+3:	mov	x0, x1
+	mov	x1, x10
+	b	slate_full_leftover
 
 	.globl	slate_rseq_text_end
 slate_rseq_text_end:

@@ -3,7 +3,7 @@
  * rseq.S - the restartable sequences of x86_64; mm/rseq.h says what they are. GS-relative addressing is used once a sequence, to load
  * the mcache: an indexed GS address was slower on real cores than base + displacement.
  *
- * In a sequence: rdi, rsi, r8 .. r10 are inputs and stay; rax, rcx, rdx, r11 are scratch.
+ * In a sequence rax, rcx, rdx and what it loads are scratch; rdi, rsi and what earlier sequences loaded are inputs and stay.
  */
 #include <slate/config.h>
 
@@ -108,10 +108,17 @@ function slate_free
 	movq	(%rdx,%rax,8), %rcx
 	addq	$8, %rcx
 	testl	$RSEQ_MAGAZINE_MASK, %ecx
-	jz	1f
+	jz	2f
 	movq	%rdi, (%rcx)
 	commit free
 	movq	%rcx, (%rdx,%rax,8)
+	ret
+2:	movq	%rax, %rsi
+	pushq	%rdi
+	call	slate_rseq_exchange_full
+	popq	%rdi
+	testb	%al, %al
+	jz	1f
 	ret
 1:	jmp	slate_free_slow
 
@@ -147,6 +154,55 @@ function slate_free_sized
 	movq	%rcx, (%rdx,%rax,8)
 	ret
 1:	jmp	slate_free_sized_slow
+
+/* void slate_free_index(void *object, size_t size_and_index): the index in the low byte, the size above it */
+function slate_free_index
+	sequence free_index
+	movq	CACHE, %rdx
+	movq	%rdi, %rax
+	subq	RSEQ_WINDOW_BASE(%rdx), %rax
+	rorq	$3, %rax
+	cmpq	RSEQ_WINDOW_GRANULES(%rdx), %rax
+	jae	1f
+	shrq	$9, %rax
+	movq	RSEQ_WINDOW_MAP(%rdx), %rcx
+	cmpb	%sil, (%rcx,%rax)
+	jne	1f
+	movzbl	%sil, %eax
+	movq	(%rdx,%rax,8), %rcx
+	addq	$8, %rcx
+	testl	$RSEQ_MAGAZINE_MASK, %ecx
+	jz	2f
+	movq	%rdi, (%rcx)
+	commit free_index
+	movq	%rcx, (%rdx,%rax,8)
+	ret
+2:	pushq	%rdi
+	pushq	%rsi
+	pushq	%rsi		/* keeps the stack aligned */
+	movq	%rax, %rsi
+	call	slate_rseq_exchange_full
+	popq	%rsi
+	popq	%rsi
+	popq	%rdi
+	testb	%al, %al
+	jz	1f
+	ret
+1:	jmp	slate_free_index_slow
+
+/* void slate_give_index(size_t give_index, void *object) */
+function slate_give_index
+	sequence give_index
+	movq	CACHE, %rdx
+	movq	(%rdx,%rdi,8), %rcx
+	addq	$8, %rcx
+	testl	$RSEQ_MAGAZINE_MASK, %ecx
+	jz	1f
+	movq	%rsi, (%rcx)
+	commit give_index
+	movq	%rcx, (%rdx,%rdi,8)
+	ret
+1:	jmp	slate_give_index_slow
 
 /* pfn_t slate_frame_alloc(void): a slot holds frame number + 1 */
 function slate_frame_alloc
@@ -358,6 +414,56 @@ function slate_rseq_exchange
 	movq	%r11, %rsi
 	movq	%r9, %rdx
 	jmp	slate_exchange_leftover
+
+/*
+ * bool slate_rseq_exchange_full(void *object, size_t give_index)
+ *
+ * The give magazine is full. If the take magazine is at most half full, let the two change places and give the object; else false. Three
+ * sequences: detach take, put it with the object in the place of the full one, attach that to take.
+ */
+function slate_rseq_exchange_full
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %r10
+	sequence full_detach
+	movq	CACHE, %rdx
+	movq	TAKE(%rdx,%rsi,8), %r8
+	leaq	mcache_half_offset(%rip), %rax
+	movzwl	(%rax,%rsi,2), %eax
+	movl	%r8d, %ecx
+	andl	$RSEQ_MAGAZINE_MASK, %ecx
+	cmpl	%eax, %ecx
+	ja	1f
+	commit full_detach
+	movq	%r10, TAKE(%rdx,%rsi,8)
+	sequence full_replace
+	movq	CACHE, %rdx
+	movq	(%rdx,%rsi,8), %r9
+	cmpq	%r10, %r9
+	je	2f
+	leaq	8(%r9), %rcx
+	testl	$RSEQ_MAGAZINE_MASK, %ecx
+	jnz	2f
+	leaq	8(%r8), %rcx
+	movq	%rdi, (%rcx)
+	commit full_replace
+	movq	%rcx, (%rdx,%rsi,8)
+	sequence full_attach
+	movq	CACHE, %rdx
+	cmpq	%r10, TAKE(%rdx,%rsi,8)
+	jne	3f
+	commit full_attach
+	movq	%r9, TAKE(%rdx,%rsi,8)
+	movl	$1, %eax
+	ret
+1:	xorl	%eax, %eax
+	ret
+/* Meanwhile a handler changed give: put the take magazine back, the object is still the caller's. */
+2:	movq	%rsi, %rdi
+	movq	%r8, %rsi
+	jmp	slate_full_undo
+/* Meanwhile a handler put another magazine into take: the full one is left over. */
+3:	movq	%rsi, %rdi
+	movq	%r9, %rsi
+	jmp	slate_full_leftover
 
 	.globl	slate_rseq_text_end
 slate_rseq_text_end:

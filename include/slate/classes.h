@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-#define SLATE_FOLD_MAX 8192 /* largest size in bytes that is folded */
+#define SLATE_FOLD_MAX  8192 /* largest size in bytes that is folded */
+#define SLATE_FOLD_TAKE 256 /* take index - give index of a class */
 
 /* By (size + 7) / 8: the argument of slate_alloc_index(). */
 __attribute__((unused))

@@ -14,6 +14,7 @@
 #ifndef SLATE_SLATE_H
 #define SLATE_SLATE_H
 
+#include <slate/cache.h>
 #include <slate/memmap.h>
 #include <slate/report.h>
 #include <slate/stats.h>
@@ -141,6 +142,7 @@ void *slate_alloc_flags(size_t size_bytes, unsigned flags);
  * Not for direct use.
  */
 void *slate_alloc_index(size_t take_index);
+void slate_free_index(void *object, size_t size_and_index);
 
 /* n * size_bytes zeroed bytes; NULL also when the product overflows. */
 void *slate_calloc(size_t n, size_t size_bytes);
@@ -172,6 +174,13 @@ size_t slate_usable_size(const void *object);
 
 /* What slate_alloc(size_bytes) would give room for. */
 size_t slate_good_size(size_t size_bytes);
+
+/*
+ * Many at once: up to n objects into out, returns how many (fewer only when memory is out). Each is
+ * an object like any other.
+ */
+size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags);
+void slate_free_bulk(void *const *objects, size_t n);
 
 /* ---- Frames ---- */
 
@@ -332,6 +341,15 @@ SLATE_FRONT_END void *slate_alloc_front(size_t size_bytes)
 	return slate_alloc(size_bytes);
 }
 
+SLATE_FRONT_END void slate_free_sized_front(void *object, size_t size_bytes)
+{
+	if (__builtin_constant_p(size_bytes) && size_bytes <= SLATE_FOLD_MAX)
+		slate_free_index(object, size_bytes << 8 | (slate_fold_index[(size_bytes + 7) / 8] -
+							    SLATE_FOLD_TAKE));
+	else
+		slate_free_sized(object, size_bytes);
+}
+
 /* Beyond it a call of the clearing function is cheaper than unrolled stores. */
 #define SLATE_FOLD_ZERO_MAX 128
 
@@ -367,8 +385,9 @@ SLATE_FRONT_END void slate_page_free_front(pfn_t pfn, size_t n)
 		slate_page_free(pfn, n);
 }
 
-#define slate_alloc(size_bytes)  slate_alloc_front(size_bytes)
-#define slate_zalloc(size_bytes) slate_zalloc_front(size_bytes)
+#define slate_alloc(size_bytes)              slate_alloc_front(size_bytes)
+#define slate_free_sized(object, size_bytes) slate_free_sized_front((object), (size_bytes))
+#define slate_zalloc(size_bytes)             slate_zalloc_front(size_bytes)
 /* variadic, because a compound literal has commas that no macro sees as one argument's */
 #define slate_page_alloc(n, ...) slate_page_alloc_front((n), (__VA_ARGS__))
 #define slate_page_free(pfn, n)  slate_page_free_front((pfn), (n))

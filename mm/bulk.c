@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* bulk.c (level 8) - many objects of one size at once. */
+#include <slate/slate.h>
+
+#include "mm/mcache.h"
+#include "mm/object.h"
+#include "lib/string.h"
+
+size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags)
+{
+	size_t got = 0;
+
+	if (size_bytes <= SIZECLASS_MAX_BYTES && !(flags & SLATE_ANYCTX) && n > 0) {
+		unsigned noscan = flags & SLATE_NOSCAN ? 1 : 0;
+
+		/* The first one by the ordinary way: it knows about start-up and about drains. */
+		out[0] = object_alloc(size_bytes, 0, flags & ~SLATE_ZERO);
+		if (!out[0])
+			return 0;
+		got = 1 + mcache_take_many(sizeclass_of(size_bytes) << 1 | noscan, out + 1, n - 1);
+		for (size_t i = 0; (flags & SLATE_ZERO) && i < got; i++)
+			memset(out[i], 0, size_bytes);
+	}
+	for (; got < n; got++) {
+		out[got] = object_alloc(size_bytes, 0, flags);
+		if (!out[got])
+			break;
+	}
+	return got;
+}
+
+void slate_free_bulk(void *const *objects, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		slate_free(objects[i]);
+}

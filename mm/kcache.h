@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kcache.h (level 8) - typed caches: what the entry points of objects need of them.
+ */
+#ifndef MM_KCACHE_H
+#define MM_KCACHE_H
+
+#include <slate/types.h>
+
+/* An object that slate_cache_prefill() put aside; NULL: none, or the class is no typed cache's. */
+void *kcache_take_reserve(unsigned span_class);
+
+/* Construct an object again that an NMI overwrote. */
+void kcache_reconstruct(unsigned span_class, void *object);
+
+void kcache_reset(void);
+
+#endif

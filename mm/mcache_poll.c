@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mcache_poll.c (level 7) - caches that shrink by themselves: what a class holds and nobody touched
+ * between two turns goes home.
+ */
+#include "mm/mcache_source.h"
+#include "mm/mcentral.h"
+#include "mm/percpu.h"
+
+/* Classes that one turn looks at. */
+#define POLL_CLASSES 8u
+
+/* Send the newer half of a detached magazine home. */
+static magtop_t magazine_halve(unsigned class, magtop_t top)
+{
+	unsigned n = (magazine_count(top, mcache_capacity(class)) + 1) / 2;
+
+	if (n > 0)
+		mcache_source_give(class, top - n + 1, n, "slate_poll");
+	return top - n;
+}
+
+/* Interrupts are off, and a stack is long work: one at a time. */
+static bool return_stack(enum mcache_side side, unsigned class)
+{
+	magtop_t top = percpu_detach(side, class);
+	bool any = magazine_count(top, mcache_capacity(class)) > 0;
+
+	if (any)
+		mcache_source_give(class, top--, 1, "slate_poll");
+	mcache_put_back(side, class, top);
+	return any;
+}
+
+/* Returns whether anything went home. */
+static bool return_idle(unsigned class)
+{
+	if (mcache_is_stack(class))
+		return return_stack(MCACHE_GIVE, class) || return_stack(MCACHE_TAKE, class);
+
+	magtop_t give = percpu_detach(MCACHE_GIVE, class);
+
+	if (magazine_count(give, mcache_capacity(class)) > 0) {
+		mcache_magazine_delete(mcache_magazine_flush(class, give, "slate_poll"));
+		return true;
+	}
+	mcache_put_back(MCACHE_GIVE, class, give);
+
+	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	bool any = magazine_count(take, mcache_capacity(class)) > 0;
+
+	mcache_put_back(MCACHE_TAKE, class, magazine_halve(class, take));
+	return any;
+}
+
+/* Tops move with every take and give: the same ones twice mean that the class was idle. */
+static uint16_t tops_fingerprint(struct mcache *cache, unsigned class)
+{
+	uintptr_t take = (uintptr_t)mcache_top(&cache->take[class]);
+	uintptr_t give = (uintptr_t)mcache_top(&cache->give[class]);
+
+	return (uint16_t)((take >> 3) ^ (give << 4) ^ (give >> 10));
+}
+
+/* One class's turn. */
+static bool poll_class(struct mcache *cache, unsigned class)
+{
+	uint16_t fingerprint = tops_fingerprint(cache, class);
+	bool idle = fingerprint == cache->seen[class];
+
+	cache->seen[class] = fingerprint;
+	cache->round_bytes += mcache_cached(cache, class) * mcache_object_bytes(class);
+	return (idle || cache->over_bound) && return_idle(class);
+}
+
+void mcache_poll(void)
+{
+	struct mcache *cache = percpu_cache();
+
+	for (unsigned i = 0; i < POLL_CLASSES; i++) {
+		unsigned class = cache->poll_class;
+
+		if (class == 0) {
+			cache->over_bound = cache->round_bytes > SLATE_CACHE_BYTES;
+			cache->round_bytes = 0;
+		}
+		cache->poll_class = (uint16_t)((class + 1) % MCACHE_ENTRIES);
+		if (mcache_has_magazines(class) && poll_class(cache, class))
+			return;
+	}
+}
