@@ -155,7 +155,7 @@ static size_t home_pages(void)
 
 static void boot(void)
 {
-	host_boot(MIB, 8 * MIB);
+	host_boot(MIB, 5 * MIB);
 	host_cpu_online(1);
 	host_cpu_online(2);
 	host_cpu_set(0);
