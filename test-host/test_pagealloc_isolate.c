@@ -84,6 +84,22 @@ static void an_isolated_region_serves_nobody(void **state)
 	assert_valid();
 }
 
+static void bounds(void **state)
+{
+	pfn_t start = {0};
+	size_t pages = 0;
+
+	(void)state;
+	assert_true(pagealloc_bounds(&node, (pfn_t){LOW + 999}, &start, &pages));
+	assert_int_equal(start.v, LOW);
+	assert_int_equal(pages, 1000);
+	assert_false(pagealloc_bounds(&node, (pfn_t){LOW + 1000}, &start, &pages));
+	assert_true(pagealloc_isolate(&node, (pfn_t){HIGH}));
+	assert_true(pagealloc_bounds(&node, (pfn_t){HIGH + 5}, &start, &pages));
+	assert_int_equal(start.v, HIGH);
+	assert_int_equal(pages, 20000);
+}
+
 static void one_at_a_time(void **state)
 {
 	(void)state;
@@ -105,6 +121,10 @@ static void frames_come_back_to_it(void **state)
 	assert_true(pagealloc_isolate(&node, run));
 	assert_true(pagealloc_contains(&node, run));
 	assert_true(pagealloc_is_allocated(&node, run));
+	/* and to nobody else */
+	assert_false(pagealloc_contains(&node, (pfn_t){HIGH - 1}));
+	assert_int_equal(pagealloc_free(&node, (pfn_t){HIGH - 1}, 1), 0);
+	assert_int_equal(pagealloc_free(&node, (pfn_t){HIGH + 20000}, 1), 0);
 	assert_int_equal(pagealloc_free(&node, run, 1000), 1000);
 	assert_false(pagealloc_is_allocated(&node, run));
 	assert_int_equal(pagealloc_free(&node, run, 1), 0);
@@ -250,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(isolating_what_is_not_there),
 		CASE(an_isolated_region_serves_nobody),
+		CASE(bounds),
 		CASE(one_at_a_time),
 		CASE(frames_come_back_to_it),
 		CASE(it_stays_while_frames_are_out),
