@@ -20,6 +20,8 @@ const struct command commands[] = {
 	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},
 	{"selftest", "[FILTER]", "test the allocator inside this kernel (TAP)", cmd_selftest},
 	{"stress", "[SECONDS]", "all CPUs at once, then check everything", cmd_stress},
+	{"hotadd", "", "add the memory that was kept aside", cmd_hotadd},
+	{"hotremove", "", "take it out again, or say who holds it", cmd_hotremove},
 	{"bench", "[FILTER]", "instructions per operation", cmd_bench},
 	{"overflow", "[CPU]", "run out of a stack on purpose: ends the machine, status 4",
 	 cmd_overflow},
@@ -33,7 +35,7 @@ bool cmd_help(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	for (const struct command *c = commands; c->name; c++)
-		kprintf("  %-8s %-10s %s\n", c->name, c->usage, c->help);
+		kprintf("  %-9s %-10s %s\n", c->name, c->usage, c->help);
 	kprintf("Several commands on a line: mem; stats. Keys: arrows, Home, End, Ctrl-A E U K "
 		"W.\n");
 	return true;

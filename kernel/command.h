@@ -26,6 +26,8 @@ bool cmd_alloc(int argc, char **argv);
 bool cmd_free(int argc, char **argv);
 bool cmd_selftest(int argc, char **argv);
 bool cmd_stress(int argc, char **argv);
+bool cmd_hotadd(int argc, char **argv);
+bool cmd_hotremove(int argc, char **argv);
 bool cmd_bench(int argc, char **argv);
 bool cmd_overflow(int argc, char **argv);
 bool cmd_echo(int argc, char **argv);

@@ -11,6 +11,7 @@
 #include "boot/bootinfo.h"
 #include "kernel/balloon.h"
 #include "kernel/console.h"
+#include "kernel/hotplug.h"
 #include "kernel/shell.h"
 #include "kernel/smp.h"
 #include "kernel/stack.h"
@@ -60,6 +61,7 @@ static void start_memory(void)
 
 	startup.raw_ranges = boot_info.map.count;
 	startup.usable_pages = slate_memmap_build(&boot_info.map, print_lint, &startup.lint_count);
+	startup.usable_pages -= hotplug_keep_aside(&boot_info.map, boot_info.mapped_limit);
 	if (boot_info.map.dropped)
 		kprintf("The boot map had %zu entries too many: they are lost.\n",
 			boot_info.map.dropped);

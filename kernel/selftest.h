@@ -19,6 +19,7 @@ extern const struct pure_test selftest_shell[];
 extern const struct pure_test selftest_object[];
 extern const struct pure_test selftest_page[];
 extern const struct pure_test selftest_numa[];
+extern const struct pure_test selftest_hotplug[];
 extern const struct pure_test selftest_cpu[];
 extern const struct pure_test selftest_misuse[];
 extern const struct pure_test selftest_memory[];

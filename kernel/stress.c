@@ -7,6 +7,8 @@
  * it. Every holding begins and ends with bytes that depend on its seed, so that an object given
  * twice, or written by the allocator while it is out, is noticed.
  *
+ * Meanwhile the boot CPU adds and removes the range that was kept aside.
+ *
  *   after everybody has freed everything, and a flush: free + metadata frames = the same before
  */
 #include "kernel/stress.h"
@@ -18,6 +20,7 @@
 #include "arch/arch.h"
 #include "kernel/command.h"
 #include "kernel/console.h"
+#include "kernel/hotplug.h"
 #include "kernel/selftest.h"
 #include "kernel/smp.h"
 #include "lib/spinlock.h"
@@ -61,6 +64,16 @@ struct player {
 	_Atomic size_t inbox_count;         /* (lock) written; (a) read relaxed by its owner */
 };
 
+/* What became of the range kept aside; the boot CPU's. */
+struct plugging {
+	uint64_t added;
+	uint64_t removed;
+	uint64_t held;
+	uint64_t wrong; /* an answer that cannot be */
+	bool on;        /* there is such a range, and nobody else's use of it */
+};
+
+static struct plugging plugging;
 static struct player *players[SLATE_MAX_CPUS];
 static uint64_t deadline_ms;
 static size_t largest_run; /* frames that a CPU may try to take at once */
@@ -111,7 +124,9 @@ static void take_frames(struct player *p, struct holding *h)
 		pages = 1 + (r >> 6) % largest_run;
 	else if (r % 8 == 0)
 		pages = 1 + (r >> 3) % 32;
-	pfn = slate_page_alloc(pages, pages == 1 ? NULL : &fit);
+	else if (r % 8 == 1 && hotplug_is_in())
+		fit.min = hotplug_range().base;
+	pfn = slate_page_alloc(pages, pages == 1 && !fit.min ? NULL : &fit);
 	if (pfn_is_none(pfn))
 		return;
 	h->start = slate_virt(pfn_to_paddr(pfn));
@@ -251,10 +266,61 @@ static void step(struct player *p, unsigned cpu)
 		send(p, h, smp_next(cpu + (r >> 16) % smp_count()));
 }
 
+/* ---- Memory that comes and goes ---- */
+
+/* In if it is out, else out if it can. */
+static void plug(void)
+{
+	bool was_in = hotplug_is_in();
+	int status = was_in ? hotplug_remove(NULL) : hotplug_add();
+
+	if (status == SLATE_EBUSY && was_in)
+		plugging.held++;
+	else if (status != SLATE_OK)
+		plugging.wrong++;
+	else if (was_in)
+		plugging.removed++;
+	else
+		plugging.added++;
+}
+
+/* Before the account: its arenas are made the first time. After: everybody has left it. */
+static void plug_prepare(void)
+{
+	plugging = (struct plugging){.on = hotplug_range().size_bytes > 0};
+	if (plugging.on && !hotplug_is_in())
+		plug();
+	if (plugging.on)
+		plug();
+	plugging.on &= !hotplug_is_in();
+}
+
+static void plug_out(void)
+{
+	if (plugging.on && hotplug_is_in())
+		plug();
+}
+
+static bool plug_account(void)
+{
+	kprintf("stress: memory came %llu times and went %llu times, was held %llu times; frames "
+		"spoilt %zu, wrong answers %llu\n",
+		(unsigned long long)plugging.added, (unsigned long long)plugging.removed,
+		(unsigned long long)plugging.held, hotplug_spoilt(),
+		(unsigned long long)plugging.wrong);
+	return plugging.wrong == 0 && hotplug_spoilt() == 0 && !(plugging.on && hotplug_is_in());
+}
+
+/* ---- All CPUs ---- */
+
+/* Rounds between two attempts. */
+#define PLUG_ROUNDS 2
+
 static void play(void *arg)
 {
 	unsigned cpu = arch_cpu();
 	struct player *p = players[cpu];
+	size_t round = 0;
 
 	(void)arg;
 	/* a late CPU plays a round, too */
@@ -262,6 +328,8 @@ static void play(void *arg)
 		for (size_t i = 0; i < 64; i++)
 			step(p, cpu);
 		empty_inbox(p);
+		if (cpu == 0 && plugging.on && ++round % PLUG_ROUNDS == 0)
+			plug();
 	} while (smp_millis() < deadline_ms);
 }
 
@@ -374,7 +442,7 @@ static bool stress_account(const struct account *before, unsigned seconds)
 	kprintf("stress: frames free %zu + metadata %zu before, %zu + %zu after: %s\n",
 		before->free_pages, before->metadata_pages, after.free_pages, after.metadata_pages,
 		balanced ? "equal" : "NOT EQUAL");
-	return balanced && sum.wrong == 0 && contradictions == 0;
+	return plug_account() && balanced && sum.wrong == 0 && contradictions == 0;
 }
 
 bool stress_run(unsigned seconds)
@@ -385,6 +453,7 @@ bool stress_run(unsigned seconds)
 	if (!ok)
 		kprintf("stress: no memory for its own state\n");
 	if (ok) {
+		plug_prepare();
 		before = take_account();
 		largest_run = before.free_pages / 8 + 1;
 		smp_tick_hook(play_tick);
@@ -392,6 +461,7 @@ bool stress_run(unsigned seconds)
 		smp_run_all(play, NULL);
 		smp_tick_hook(NULL);
 		smp_run_all(clean_up, NULL);
+		plug_out();
 		ok = stress_account(&before, seconds);
 	}
 	players_free();
