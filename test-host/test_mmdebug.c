@@ -259,6 +259,7 @@ static void freed_metadata_is_poisoned(void **state)
 	unsigned char *object;
 
 	(void)state;
+	need_checks_for(SLATE_CRIME_ASSERT);
 	fixalloc_init(&fa, "thing", 64, 8);
 	fixalloc_feed(&fa, chunk, sizeof(chunk));
 	object = fixalloc_alloc(&fa);
@@ -276,6 +277,7 @@ static void a_write_to_freed_metadata_is_reported(void **state)
 	unsigned char *object;
 
 	(void)state;
+	need_checks_for(SLATE_CRIME_ASSERT);
 	fixalloc_init(&fa, "thing", 64, 8);
 	fixalloc_feed(&fa, chunk, sizeof(chunk));
 	object = fixalloc_alloc(&fa);
