@@ -101,9 +101,10 @@ static void print_nodes(void)
 	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
 		if (!slate_node_stats(i, &node))
 			continue;
-		kprintf("node %u total %zu free %zu released %zu largest %zu frames; served: local "
-			"%zu remote %zu\n",
+		kprintf("node %u total %zu free %zu released %zu reserved %zu low %zu high %zu "
+			"largest %zu frames; served: local %zu remote %zu\n",
 			i, node.total_pages, node.free_pages, node.released_pages,
+			node.reserved_pages, node.low_pages, node.high_pages,
 			node.largest_run_pages, node.local_pages, node.remote_pages);
 	}
 }
@@ -123,6 +124,11 @@ bool cmd_stats(int argc, char **argv)
 	print_nodes();
 	kprintf("objects %zu (%zu of them cached, %zu large), %zu bytes\n", stats.objects,
 		stats.cached_objects, stats.large_objects, stats.object_bytes);
+	kprintf("before refusal: %zu own caches drained, %zu times depots, %zu other CPUs; %zu "
+		"shrinks gave %zu frames; %zu waits for the scavenger; %zu requests came to the "
+		"reserve\n",
+		stats.drains, stats.depot_drains, stats.remote_drains, stats.shrinks,
+		stats.shrunk_pages, stats.scavenge_waits, stats.reserve_uses);
 	kprintf("drains %zu, failures %zu, reports %zu, leaked objects %zu\n", stats.drains,
 		stats.failures, stats.reports, stats.leaked_objects);
 	kprintf("runs discarded %zu, refused %zu\n", stats.discards, stats.discard_refused);

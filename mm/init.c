@@ -23,6 +23,7 @@
 #include "mm/numa.h"
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
+#include "mm/shrinker.h"
 
 /*
  * One CPU comes online at a time. It has no rank and no part in the order of locks: it is taken
@@ -264,6 +265,7 @@ int slate_init(const struct slate_init_params *params)
 	mheap_init();
 	mcentral_init_all();
 	kcache_reset();
+	shrinker_init();
 
 	int status = take_boot_map(params->map);
 

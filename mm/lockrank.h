@@ -21,6 +21,7 @@ enum lock_rank {
 	RANK_PROFILE,
 	RANK_STACK_POOL,
 	RANK_FIXALLOC,
+	RANK_SHRINKER, /* the list of shrinkers */
 	RANK_CONSOLE,
 	RANK_COUNT
 };

@@ -45,7 +45,8 @@ static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, 
 		return out_of_memory(span_class);
 	deferred_run();
 	while (reclaim_next(&reclaim, flags)) {
-		void *object = mcache_take_slow(span_class);
+		void *object = reclaim.reserve ? mcentral_take_reserve(span_class)
+					       : mcache_take_slow(span_class);
 
 		if (object)
 			return object;
@@ -73,12 +74,13 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 	size_t pages = bytes_to_pages(size_bytes);
 	size_t natural = pages & (~pages + 1);
 	size_t align_pages = align_bytes >> SLATE_PAGE_SHIFT;
-	struct reclaim reclaim = {0};
+	struct reclaim reclaim = {.pages = pages};
 
 	if (align_pages < natural)
 		align_pages = natural;
 	do {
-		struct mspan *span = mheap_alloc_large(pages, align_pages);
+		struct mspan *span = reclaim.reserve ? mheap_alloc_large_reserve(pages, align_pages)
+						     : mheap_alloc_large(pages, align_pages);
 
 		if (span)
 			return (void *)span->base;

@@ -73,9 +73,10 @@ static unsigned take_locked(struct mcentral *central, void **out, unsigned n)
 }
 
 /* A span that nobody else knows yet, its objects constructed; no lock is held. */
-static struct mspan *span_new(const struct mcentral *central)
+static struct mspan *span_new(const struct mcentral *central,
+			      struct mspan *(*alloc)(unsigned span_class))
 {
-	struct mspan *span = mheap_alloc_span(central->span_class);
+	struct mspan *span = alloc(central->span_class);
 
 	if (!span || !central->constructor)
 		return span;
@@ -84,7 +85,8 @@ static struct mspan *span_new(const struct mcentral *central)
 	return span;
 }
 
-unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
+static unsigned take(unsigned span_class, void **out, unsigned n,
+		     struct mspan *(*alloc)(unsigned span_class))
 {
 	struct mcentral *central = mcentral_of(span_class);
 	unsigned long irq = mm_lock_acquire(&central->lock);
@@ -94,7 +96,7 @@ unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
 	if (got > 0)
 		return got;
 
-	struct mspan *span = span_new(central);
+	struct mspan *span = span_new(central, alloc);
 
 	irq = mm_lock_acquire(&central->lock);
 	if (span) {
@@ -104,6 +106,18 @@ unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
 	got = take_locked(central, out, n);
 	mm_lock_release(&central->lock, irq);
 	return got;
+}
+
+unsigned mcentral_take(unsigned span_class, void **out, unsigned n)
+{
+	return take(span_class, out, n, mheap_alloc_span);
+}
+
+void *mcentral_take_reserve(unsigned span_class)
+{
+	void *object;
+
+	return take(span_class, &object, 1, mheap_alloc_span_reserve) ? object : NULL;
 }
 
 bool mcentral_try_take(unsigned span_class, void **out)

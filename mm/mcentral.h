@@ -50,6 +50,9 @@ void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object))
  */
 unsigned mcentral_take(unsigned span_class, void **out, unsigned n);
 
+/* One object for a RESERVE request, which may take the nodes' last frames; NULL: none at all. */
+void *mcentral_take_reserve(unsigned span_class);
+
 /* One object, if the lock is free at once and a span has one: for any context. */
 bool mcentral_try_take(unsigned span_class, void **out);
 

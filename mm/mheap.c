@@ -41,6 +41,25 @@ void mheap_init(void)
 	fixalloc_init(&span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
 }
 
+/* ---- Watermarks ---- */
+
+/* The node has got or lost memory. */
+static void set_watermarks(unsigned node)
+{
+	struct pagealloc *pa = &mheaps[node].pages;
+	size_t total = atomic_load_explicit(&pa->total_pages, memory_order_relaxed);
+	size_t keep = total >> SLATE_RESERVE_SHIFT;
+
+	pagealloc_keep(pa, keep < SLATE_RESERVE_MAX_PAGES ? keep : SLATE_RESERVE_MAX_PAGES);
+}
+
+struct mheap_marks mheap_marks(const struct mheap *heap)
+{
+	size_t keep = atomic_load_explicit(&heap->pages.keep_pages, memory_order_relaxed);
+
+	return (struct mheap_marks){keep, 2 * keep, 3 * keep};
+}
+
 /* ---- Growth ---- */
 
 static void *take_metadata(void *arg, size_t size_bytes)
@@ -61,6 +80,7 @@ static bool grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadat
 		arena_set_class(pfn, pages, PAGECLASS_NONE);
 		return false;
 	}
+	set_watermarks(node);
 	/* release: pairs with the acquire in mheap_node_count(). Growth is serialised. */
 	if (node >= mheap_node_count())
 		atomic_store_explicit(&mheap_nodes, node + 1, memory_order_release);
@@ -87,6 +107,7 @@ void mheap_note_uncarved(unsigned node, size_t pages)
 {
 	atomic_fetch_sub_explicit(&mheaps[node].carved_pages, pages, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&mheaps[node].metadata_pages, pages, memory_order_relaxed);
+	set_watermarks(node);
 }
 
 /* ---- Metadata ---- */
@@ -123,9 +144,10 @@ static void *metadata_pages_fit(size_t pages, const struct page_fit *fit)
 }
 
 /* It never goes back, so a range that shall be removed some day is the last place for it. */
-static void *metadata_pages_alloc(size_t pages)
+static void *metadata_pages_alloc(size_t pages, bool reserve)
 {
-	struct page_fit fit = {.end = directmap_end, .align_pages = 1, .stays = true};
+	struct page_fit fit = {
+		.end = directmap_end, .align_pages = 1, .stays = true, .reserve = reserve};
 	void *memory = metadata_pages_fit(pages, &fit);
 
 	if (memory)
@@ -147,10 +169,10 @@ void *mheap_alloc_permanent(size_t size_bytes, size_t align_bytes)
 {
 	void *memory = donated_alloc(size_bytes, align_bytes);
 
-	return memory ? memory : metadata_pages_alloc(bytes_to_pages(size_bytes));
+	return memory ? memory : metadata_pages_alloc(bytes_to_pages(size_bytes), false);
 }
 
-void *mheap_alloc_metadata(struct fixalloc *fa)
+static void *metadata_alloc(struct fixalloc *fa, bool reserve)
 {
 	void *object;
 
@@ -160,17 +182,22 @@ void *mheap_alloc_metadata(struct fixalloc *fa)
 
 		if (!chunk) {
 			bytes = METADATA_STEP_PAGES * SLATE_PAGE_SIZE;
-			chunk = metadata_pages_alloc(METADATA_STEP_PAGES);
+			chunk = metadata_pages_alloc(METADATA_STEP_PAGES, false);
 		}
 		if (!chunk) {
 			bytes = SLATE_PAGE_SIZE;
-			chunk = metadata_pages_alloc(1);
+			chunk = metadata_pages_alloc(1, reserve);
 		}
 		if (!chunk)
 			return NULL;
 		fixalloc_feed(fa, chunk, bytes);
 	}
 	return object;
+}
+
+void *mheap_alloc_metadata(struct fixalloc *fa)
+{
+	return metadata_alloc(fa, false);
 }
 
 /* ---- Spans ---- */
@@ -211,15 +238,14 @@ static void register_span(struct mspan *span)
 }
 
 /* Frames for a span from the nearest node that has them; sets span->node. */
-static void *span_frames(struct mspan *span, size_t pages, size_t align_pages)
+static void *span_frames(struct mspan *span, size_t pages, const struct page_fit *fit)
 {
-	struct page_fit fit = {.end = directmap_end, .align_pages = align_pages};
 	unsigned here = numa_here();
 	const uint8_t *order = numa_order(here);
 
 	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
 		unsigned node = order[i];
-		pfn_t pfn = alloc_mapped(node, pages, &fit);
+		pfn_t pfn = alloc_mapped(node, pages, fit);
 
 		if (pfn_is_none(pfn))
 			continue;
@@ -230,20 +256,22 @@ static void *span_frames(struct mspan *span, size_t pages, size_t align_pages)
 	return NULL;
 }
 
-struct mspan *mheap_alloc_span(unsigned span_class)
+static struct mspan *alloc_span(unsigned span_class, bool reserve)
 {
 	struct spanclass plan = spanclass_get(span_class);
-	struct mspan *span = mheap_alloc_metadata(&span_structs);
+	struct page_fit fit = {
+		.end = directmap_end, .align_pages = plan.align_pages, .reserve = reserve};
+	struct mspan *span = metadata_alloc(&span_structs, reserve);
 	unsigned long *bits = NULL;
 
 	if (!span)
 		return NULL;
 	if (mspan_needs_bits(span_class)) {
-		bits = mheap_alloc_metadata(&span_bits);
+		bits = metadata_alloc(&span_bits, reserve);
 		if (!bits)
 			goto no_bits;
 	}
-	void *base = span_frames(span, plan.pages, plan.align_pages);
+	void *base = span_frames(span, plan.pages, &fit);
 	if (!base)
 		goto no_frames;
 	mspan_init(span, base, plan.pages, span_class, bits);
@@ -258,13 +286,25 @@ no_bits:
 	return NULL;
 }
 
-struct mspan *mheap_alloc_large(size_t pages, size_t align_pages)
+struct mspan *mheap_alloc_span(unsigned span_class)
 {
-	struct mspan *span = mheap_alloc_metadata(&span_structs);
+	return alloc_span(span_class, false);
+}
+
+struct mspan *mheap_alloc_span_reserve(unsigned span_class)
+{
+	return alloc_span(span_class, true);
+}
+
+static struct mspan *alloc_large(size_t pages, size_t align_pages, bool reserve)
+{
+	struct page_fit fit = {
+		.end = directmap_end, .align_pages = align_pages, .reserve = reserve};
+	struct mspan *span = metadata_alloc(&span_structs, reserve);
 
 	if (!span)
 		return NULL;
-	void *base = span_frames(span, pages, align_pages);
+	void *base = span_frames(span, pages, &fit);
 	if (!base) {
 		fixalloc_free(&span_structs, span);
 		return NULL;
@@ -277,13 +317,24 @@ struct mspan *mheap_alloc_large(size_t pages, size_t align_pages)
 	return span;
 }
 
+struct mspan *mheap_alloc_large(size_t pages, size_t align_pages)
+{
+	return alloc_large(pages, align_pages, false);
+}
+
+struct mspan *mheap_alloc_large_reserve(size_t pages, size_t align_pages)
+{
+	return alloc_large(pages, align_pages, true);
+}
+
 struct mspan *mheap_alloc_manual(size_t pages)
 {
+	struct page_fit fit = {.end = directmap_end};
 	struct mspan *span = mheap_alloc_metadata(&span_structs);
 
 	if (!span)
 		return NULL;
-	void *base = span_frames(span, pages, 1);
+	void *base = span_frames(span, pages, &fit);
 
 	if (!base) {
 		fixalloc_free(&span_structs, span);

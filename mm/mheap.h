@@ -66,6 +66,18 @@ bool mheap_grow_removable(unsigned node, pfn_t pfn, size_t pages, struct bootmem
 void mheap_note_carved(unsigned node, size_t pages);
 void mheap_note_uncarved(unsigned node, size_t pages);
 
+/*
+ * Watermarks of a node, from its size. Below `reserve` only RESERVE requests are served. Below
+ * `low` caches and shrinkers give back before anybody has to wait for it, until `high` is reached.
+ */
+struct mheap_marks {
+	size_t reserve_pages;
+	size_t low_pages;
+	size_t high_pages;
+};
+
+struct mheap_marks mheap_marks(const struct mheap *heap);
+
 /* Left-over start-up memory: metadata is taken there first. */
 void mheap_donate(void *start, size_t size_bytes);
 
@@ -78,6 +90,10 @@ struct mspan *mheap_alloc_span(unsigned span_class);
 
 /* A large object: pages > 0, aligned to align_pages (power of two; 0: any). */
 struct mspan *mheap_alloc_large(size_t pages, size_t align_pages);
+
+/* The same two for RESERVE requests: the last frames of the nodes may go, too. */
+struct mspan *mheap_alloc_span_reserve(unsigned span_class);
+struct mspan *mheap_alloc_large_reserve(size_t pages, size_t align_pages);
 
 /*
  * A manual span in two steps. What the first returns nobody else can see, so that a hook of the

@@ -20,6 +20,7 @@ void pagealloc_init(struct pagealloc *pa, unsigned node)
 	pa->isolated = NULL;
 	atomic_init(&pa->total_pages, 0);
 	atomic_init(&pa->free_pages, 0);
+	atomic_init(&pa->keep_pages, 0);
 	pa->recent = NULL;
 	pa->region_count = 0;
 	pa->node = node;
@@ -220,6 +221,14 @@ static inline size_t take_plain_locked(struct pagealloc *pa, struct page_region 
 	return bit;
 }
 
+void pagealloc_keep(struct pagealloc *pa, size_t pages)
+{
+	unsigned long irq = mm_lock_acquire(&pa->lock);
+
+	atomic_store_explicit(&pa->keep_pages, pages, memory_order_relaxed);
+	mm_lock_release(&pa->lock, irq);
+}
+
 pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit)
 {
 	struct page_region *region;
@@ -229,7 +238,8 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 	if (n == 0)
 		return SLATE_PFN_NONE;
 	irq = mm_lock_acquire(&pa->lock);
-	for (region = pagealloc_regions(pa); region; region = pagealloc_next(region)) {
+	region = pagealloc_left_locked(pa, fit && fit->reserve) >= n ? pagealloc_regions(pa) : NULL;
+	for (; region; region = pagealloc_next(region)) {
 		if (region->free_pages < n || (fit && fit->stays && region->removable))
 			continue;
 		if (!fit || fit_is_plain(fit, region))

@@ -22,6 +22,7 @@ struct pagealloc {
 	size_t region_count;          /* (lock) */
 	_Atomic size_t total_pages;   /* (lock) written; (a) read relaxed by statistics */
 	_Atomic size_t free_pages; /* likewise; the sum of the regions', released ones among them */
+	_Atomic size_t keep_pages; /* likewise; the reserve */
 	unsigned node;             /* (const) */
 };
 
@@ -32,6 +33,7 @@ struct page_fit {
 	size_t align_pages;    /* power of two; 0 or 1: any */
 	size_t boundary_pages; /* power of two that the run does not cross; 0: none */
 	bool stays;            /* for good: not out of regions that may be removed */
+	bool reserve;          /* may take the last keep_pages frames of the node, too */
 };
 
 void pagealloc_init(struct pagealloc *pa, unsigned node);
@@ -76,6 +78,9 @@ bool pagealloc_remove(struct pagealloc *pa);
  */
 pfn_t pagealloc_isolated_taken(struct pagealloc *pa, pfn_t from, pfn_t end, size_t *pages);
 
+/* Only fits that say so may leave fewer than that many frames free. */
+void pagealloc_keep(struct pagealloc *pa, size_t pages);
+
 /*
  * Lowest run of n frames that fits (fit may be NULL), or SLATE_PFN_NONE; also for n == 0 and for a
  * fit that contradicts itself. Under constraints that many free runs miss, the lock is opened
@@ -88,8 +93,8 @@ bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n);
 
 /*
  * Up to n single frames, lowest first, ascending into out; returns how many. One lock hold, bounded
- * work: where free frames are scattered they may be fewer than n, but are none only when none is
- * free.
+ * work: where free frames are scattered, or few above the reserve, they may be fewer than n, but
+ * are none only when none is free there.
  */
 size_t pagealloc_alloc_batch(struct pagealloc *pa, pfn_t *out, size_t n);
 

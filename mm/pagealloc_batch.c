@@ -79,9 +79,12 @@ static size_t take_region(struct page_region *region, pfn_t *out, size_t n, unsi
 size_t pagealloc_alloc_batch(struct pagealloc *pa, pfn_t *out, size_t n)
 {
 	unsigned long irq = mm_lock_acquire(&pa->lock);
+	size_t left = pagealloc_left_locked(pa, false);
 	unsigned chunks = TAKE_CHUNKS;
 	size_t got = 0;
 
+	if (n > left)
+		n = left;
 	for (struct page_region *region = pagealloc_regions(pa); region && got < n && chunks;
 	     region = pagealloc_next(region))
 		got += take_region(region, out + got, n - got, &chunks);

@@ -22,6 +22,18 @@ static inline void count_sub(_Atomic size_t *count, size_t n)
 	count_add(count, (size_t)0 - n);
 }
 
+/*
+ * How many frames a request may take, with or without the reserve. A search that opens the lock was
+ * asked before: the requests of other CPUs may dip into the reserve by what they take meanwhile.
+ */
+static inline size_t pagealloc_left_locked(struct pagealloc *pa, bool reserve)
+{
+	size_t free = atomic_load_explicit(&pa->free_pages, memory_order_relaxed);
+	size_t keep = reserve ? 0 : atomic_load_explicit(&pa->keep_pages, memory_order_relaxed);
+
+	return free > keep ? free - keep : 0;
+}
+
 /* Those that serve requests, in ascending order; the caller holds the lock. */
 static inline struct page_region *pagealloc_regions(struct pagealloc *pa)
 {

@@ -53,18 +53,29 @@ void slate_frame_free(pfn_t pfn)
 }
 #endif
 
-static pfn_t alloc_run(size_t n, const struct page_fit *fit, unsigned node, unsigned flags)
+static __attribute__((noinline)) pfn_t alloc_run_reclaim(size_t n, struct page_fit *fit,
+							 unsigned node, unsigned flags)
 {
-	struct reclaim reclaim = {0};
+	struct reclaim reclaim = {.pages = n};
 
-	do {
+	while (reclaim_next(&reclaim, flags)) {
+		if (reclaim.reserve)
+			fit->reserve = true;
 		pfn_t pfn = mheap_alloc_pages(n, fit, node);
 
 		if (!pfn_is_none(pfn))
 			return pfn;
-	} while (reclaim_next(&reclaim, flags));
+	}
 	reclaim_failed();
 	return SLATE_PFN_NONE;
+}
+
+/* fit may be NULL when flags are 0. */
+static pfn_t alloc_run(size_t n, struct page_fit *fit, unsigned node, unsigned flags)
+{
+	pfn_t pfn = mheap_alloc_pages(n, fit, node);
+
+	return pfn_is_none(pfn) ? alloc_run_reclaim(n, fit, node, flags) : pfn;
 }
 
 static bool is_pow2_or_0(uint64_t x)

@@ -9,10 +9,32 @@
 #include "mm/deferred.h"
 #include "mm/lockrank.h"
 #include "mm/mcache.h"
+#include "mm/mheap.h"
 #include "mm/scavenger.h"
+#include "mm/shrinker.h"
 
-static _Atomic size_t drains;   /* (a) relaxed */
-static _Atomic size_t failures; /* (a) relaxed */
+/* Rounds of shrinkers for one request; each asks for twice as much, for what came back may lie
+ * scattered. */
+#define SHRINK_ROUNDS 8u
+
+/* Looks at a run that is on its way to the machine's owner. */
+#define SCAVENGE_PATIENCE 100000u
+
+/* All (a), relaxed: figures. */
+static struct {
+	_Atomic size_t drains;
+	_Atomic size_t depot_drains;
+	_Atomic size_t remote_drains;
+	_Atomic size_t scavenge_waits;
+	_Atomic size_t reserve_uses;
+	_Atomic size_t low_nodes;
+	_Atomic size_t failures;
+} counts;
+
+static void count(_Atomic size_t *counter, size_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
 
 static void drain_here(void *arg)
 {
@@ -41,46 +63,182 @@ static unsigned drain_others(void)
 	return drained;
 }
 
+/* ---- The steps: true, try again ---- */
+
+static bool step_own(void)
+{
+	mcache_drain();
+	count(&counts.drains, 1);
+	return true;
+}
+
+static bool step_depots(void)
+{
+	mcache_drain_depots();
+	count(&counts.depot_drains, 1);
+	return true;
+}
+
+static bool step_others(bool patient)
+{
+	unsigned drained;
+
+	/* Who cannot be waited for drains at its next slow path or slate_poll(). */
+	mcache_ask_drain();
+	if (!patient)
+		return false;
+	drained = drain_others();
+	count(&counts.remote_drains, drained);
+	return drained > 0;
+}
+
+static bool step_shrink(struct reclaim *reclaim, bool patient)
+{
+	size_t pages = reclaim->pages ? reclaim->pages : 1;
+
+	if (!patient || reclaim->rounds == SHRINK_ROUNDS || pages > SIZE_MAX >> SHRINK_ROUNDS)
+		return false;
+	if (shrinker_run(pages << reclaim->rounds++) == 0)
+		return false;
+	/* what they freed lies in caches */
+	mcache_drain();
+	mcache_drain_depots();
+	return true;
+}
+
+/*
+ * Released frames are free ones, nothing has to be done for them; but a run on its way is nobody's.
+ * The wait is bounded, for this may be a handler on top of who has it.
+ */
+static bool step_scavenge(bool patient)
+{
+	if (!patient || !scavenger_busy())
+		return false;
+	for (unsigned i = 0; i < SCAVENGE_PATIENCE && scavenger_busy(); i++)
+		port_relax();
+	count(&counts.scavenge_waits, 1);
+	return true;
+}
+
+static bool step_reserve(struct reclaim *reclaim, unsigned flags)
+{
+	if (!(flags & SLATE_RESERVE))
+		return false;
+	reclaim->reserve = true;
+	count(&counts.reserve_uses, 1);
+	return true;
+}
+
 bool reclaim_next(struct reclaim *reclaim, unsigned flags)
 {
+	bool patient = !(flags & (SLATE_NOWAIT | SLATE_ANYCTX)) && port_irq_enabled();
+
 	mm_lock_assert_none();
-	switch (reclaim->step++) {
-	case 0:
-		mcache_drain();
-		mcache_drain_depots();
-		atomic_fetch_add_explicit(&drains, 1, memory_order_relaxed);
-		return true;
-	case 1:
-		/* Who cannot be waited for drains at its next slow path or slate_poll(). */
-		mcache_ask_drain();
-		if ((flags & (SLATE_NOWAIT | SLATE_ANYCTX)) || !port_irq_enabled())
-			return false;
-		return drain_others() > 0;
-	default:
-		return false;
+	if (reclaim->step == 0) {
+		reclaim->step = 1;
+		return step_own();
 	}
+	if (reclaim->step == 1) {
+		reclaim->step = 2;
+		return step_depots();
+	}
+	if (reclaim->step == 2) {
+		reclaim->step = 3;
+		if (step_others(patient))
+			return true;
+	}
+	if (reclaim->step == 3) {
+		if (step_shrink(reclaim, patient))
+			return true;
+		reclaim->step = 4;
+	}
+	if (reclaim->step == 4) {
+		reclaim->step = 5;
+		if (step_scavenge(patient))
+			return true;
+	}
+	if (reclaim->step == 5) {
+		reclaim->step = 6;
+		return step_reserve(reclaim, flags);
+	}
+	return false;
 }
 
 void *reclaim_failed(void)
 {
-	atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
+	count(&counts.failures, 1);
 	return NULL;
 }
 
-size_t reclaim_drains(void)
+static size_t read(const _Atomic size_t *counter)
 {
-	return atomic_load_explicit(&drains, memory_order_relaxed);
+	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-size_t reclaim_failures(void)
+struct reclaim_counts reclaim_counts(void)
 {
-	return atomic_load_explicit(&failures, memory_order_relaxed);
+	return (struct reclaim_counts){
+		.drains = read(&counts.drains),
+		.depot_drains = read(&counts.depot_drains),
+		.remote_drains = read(&counts.remote_drains),
+		.scavenge_waits = read(&counts.scavenge_waits),
+		.reserve_uses = read(&counts.reserve_uses),
+		.low_nodes = read(&counts.low_nodes),
+		.failures = read(&counts.failures),
+	};
+}
+
+/* ---- In the background ---- */
+
+/* (a) relaxed: who moves it on does what the move means */
+enum lowness {
+	LOW_NOT,
+	LOW_ASKED,  /* all CPUs were asked to drain */
+	LOW_SHRUNK, /* depots and shrinkers have given back */
+};
+static _Atomic unsigned char lowness[SLATE_MAX_NODES];
+
+static bool move(unsigned node, unsigned char from, unsigned char to)
+{
+	return atomic_compare_exchange_strong_explicit(&lowness[node], &from, to,
+						       memory_order_relaxed, memory_order_relaxed);
+}
+
+static void poll_node(unsigned node)
+{
+	struct mheap_marks marks = mheap_marks(&mheaps[node]);
+	size_t free = read(&mheaps[node].pages.free_pages);
+	unsigned char state = atomic_load_explicit(&lowness[node], memory_order_relaxed);
+
+	if (state == LOW_NOT && free < marks.low_pages && move(node, LOW_NOT, LOW_ASKED)) {
+		mcache_ask_drain();
+		count(&counts.low_nodes, 1);
+	} else if (state == LOW_ASKED && free < marks.high_pages && port_irq_enabled() &&
+		   move(node, LOW_ASKED, LOW_SHRUNK)) {
+		mcache_drain_depots();
+		shrinker_run(marks.high_pages - free);
+	} else if (state != LOW_NOT && free >= marks.high_pages) {
+		move(node, state, LOW_NOT);
+	}
+}
+
+void reclaim_poll(void)
+{
+	for (unsigned node = 0; node < mheap_node_count(); node++)
+		poll_node(node);
 }
 
 void reclaim_reset(void)
 {
-	atomic_store_explicit(&drains, 0, memory_order_relaxed);
-	atomic_store_explicit(&failures, 0, memory_order_relaxed);
+	_Atomic size_t *counters[] = {&counts.drains,        &counts.depot_drains,
+				      &counts.remote_drains, &counts.scavenge_waits,
+				      &counts.reserve_uses,  &counts.low_nodes,
+				      &counts.failures};
+
+	for (unsigned i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		atomic_store_explicit(counters[i], 0, memory_order_relaxed);
+	for (unsigned node = 0; node < SLATE_MAX_NODES; node++)
+		atomic_store_explicit(&lowness[node], LOW_NOT, memory_order_relaxed);
 }
 
 void slate_poll(void)
@@ -92,6 +250,7 @@ void slate_poll(void)
 	mcache_drain_if_wanted();
 	deferred_run();
 	scavenger_poll();
+	reclaim_poll();
 }
 
 void slate_flush(void)

@@ -13,7 +13,8 @@
  * One run at a time is on its way, whoever calls: devices have one queue, and memory that is short
  * must not seem shorter than by one chunk.
  *
- * Shortcoming: an allocation that fails while the last free chunk is on its way fails for good.
+ * Shortcoming: an allocation that may not wait fails while the last free chunk is on its way; one
+ * that may waits for it (reclaim.c).
  */
 #include "mm/scavenger.h"
 
@@ -70,6 +71,12 @@ static bool enter(void)
 static void leave(void)
 {
 	atomic_store_explicit(&busy, false, memory_order_release);
+}
+
+bool scavenger_busy(void)
+{
+	/* acquire: pairs with the release in leave(), what it frees is there */
+	return atomic_load_explicit(&busy, memory_order_acquire);
 }
 
 static void count_one(_Atomic size_t *count)

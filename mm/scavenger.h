@@ -11,6 +11,9 @@
 /* One turn of the background work, from slate_poll(). Nothing while interrupts are off. */
 void scavenger_poll(void);
 
+/* Is a run on its way to the machine's owner? It looks allocated then. A hint. */
+bool scavenger_busy(void);
+
 /* Runs that the hook has taken, and has refused, so far. */
 size_t scavenger_discards(void);
 size_t scavenger_refused(void);

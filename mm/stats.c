@@ -12,6 +12,7 @@
 #include "mm/mmdebug.h"
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
+#include "mm/shrinker.h"
 
 static struct mcache *cache_of(unsigned cpu)
 {
@@ -48,6 +49,7 @@ static void add_node(unsigned node, struct slate_stats *stats)
 	stats->total_pages += pages.total_pages;
 	stats->free_pages += pages.free_pages;
 	stats->released_pages += pages.released_pages;
+	stats->reserved_pages += pages.reserved_pages;
 	stats->object_pages += counter(&heap->object_pages);
 	stats->manual_pages += counter(&heap->frame_pages);
 	stats->stack_pages += counter(&heap->stack_pages);
@@ -58,9 +60,18 @@ static void add_node(unsigned node, struct slate_stats *stats)
 
 void slate_stats(struct slate_stats *stats)
 {
+	struct reclaim_counts reclaim = reclaim_counts();
+
 	*stats = (struct slate_stats){
-		.drains = reclaim_drains(),
-		.failures = reclaim_failures(),
+		.drains = reclaim.drains,
+		.depot_drains = reclaim.depot_drains,
+		.remote_drains = reclaim.remote_drains,
+		.shrinks = shrinker_calls(),
+		.shrunk_pages = shrinker_pages(),
+		.scavenge_waits = reclaim.scavenge_waits,
+		.reserve_uses = reclaim.reserve_uses,
+		.low_nodes = reclaim.low_nodes,
+		.failures = reclaim.failures,
 		.reports = mm_report_count(),
 		.leaked_objects = mm_leak_count(),
 		.discards = scavenger_discards(),
@@ -148,13 +159,21 @@ bool slate_node_stats(unsigned node, struct slate_node_stats *stats)
 	if (node >= mheap_node_count())
 		return false;
 	struct mheap *heap = &mheaps[node];
+	struct mheap_marks marks = mheap_marks(heap);
 	unsigned long irq = mm_lock_acquire(&heap->pages.lock);
 
 	stats->total_pages = heap->pages.total_pages + counter(&heap->carved_pages);
 	stats->released_pages = pagealloc_released_locked(&heap->pages);
 	stats->free_pages = heap->pages.free_pages - stats->released_pages;
+	stats->reserved_pages =
+		stats->free_pages < marks.reserve_pages ? stats->free_pages : marks.reserve_pages;
+	stats->free_pages -= stats->reserved_pages;
 	mm_lock_release(&heap->pages.lock, irq);
+	stats->low_pages = marks.low_pages;
+	stats->high_pages = marks.high_pages;
 	stats->largest_run_pages = pagealloc_largest(&heap->pages);
+	if (stats->largest_run_pages > stats->free_pages + stats->released_pages)
+		stats->largest_run_pages = stats->free_pages + stats->released_pages;
 	stats->local_pages = counter(&heap->local_pages);
 	stats->remote_pages = counter(&heap->remote_pages);
 	return stats->total_pages > 0;

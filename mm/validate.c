@@ -82,7 +82,7 @@ static bool node_sums_agree(const struct mheap *heap)
 		return true;
 	mheap_for_each_span(node, add_span_pages, &span_pages);
 	return span_pages == in_spans &&
-	       stats.total_pages - stats.free_pages - stats.released_pages ==
+	       stats.total_pages - stats.free_pages - stats.reserved_pages - stats.released_pages ==
 		       in_spans + counter(&heap->frame_pages) + counter(&heap->metadata_pages);
 }
 

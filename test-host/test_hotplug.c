@@ -88,7 +88,8 @@ static pfn_t far_run(size_t n)
 /* All boot memory: what comes next lies far. */
 static void hoard_near(void)
 {
-	struct slate_page_constraints near = {.max = FAR, .node = SLATE_ANY_NODE};
+	struct slate_page_constraints near = {
+		.max = FAR, .node = SLATE_ANY_NODE, .flags = SLATE_RESERVE};
 
 	slate_flush();
 	for (size_t n = 8; n > 0; n /= 2) {
@@ -133,7 +134,8 @@ static void back_and_forth(void **state)
 		/* the machine's owner may use it again: nothing of it may be touched */
 		memset(host_virt(FAR), 0xee, SIZE);
 	}
-	assert_int_equal(stats().metadata_pages + stats().free_pages, before.total_pages);
+	assert_int_equal(stats().metadata_pages + stats().free_pages + stats().reserved_pages,
+			 before.total_pages);
 }
 
 static void metadata_does_not_grow(void **state)

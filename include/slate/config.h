@@ -43,6 +43,17 @@
 #define SLATE_CACHE_BYTES (sizeof(void *) == 8 ? 8u << 20 : 256u << 10)
 #endif
 
+/*
+ * What RESERVE requests find when nobody else gets any more: of each node's memory that part, as a
+ * shift (8: 0.4 %), and at most so many frames.
+ */
+#ifndef SLATE_RESERVE_SHIFT
+#define SLATE_RESERVE_SHIFT 8
+#endif
+#ifndef SLATE_RESERVE_MAX_PAGES
+#define SLATE_RESERVE_MAX_PAGES 4096
+#endif
+
 /* Most NUMA nodes. One page heap each. */
 #ifndef SLATE_MAX_NODES
 #define SLATE_MAX_NODES 8
@@ -84,6 +95,9 @@
 #endif
 #if SLATE_MAX_CPUS < 1 || SLATE_MAX_CPUS > 4096
 #error "SLATE_MAX_CPUS must be 1 to 4096"
+#endif
+#if SLATE_RESERVE_SHIFT < 4 || SLATE_RESERVE_SHIFT > 31
+#error "SLATE_RESERVE_SHIFT must be 4 (a sixteenth) to 31 (nothing)"
 #endif
 #if SLATE_MAX_NODES < 1 || SLATE_MAX_NODES > 64
 #error "SLATE_MAX_NODES must be 1 to 64"

@@ -17,6 +17,7 @@
 #include <slate/cache.h>
 #include <slate/memmap.h>
 #include <slate/report.h>
+#include <slate/shrinker.h>
 #include <slate/stats.h>
 #include <slate/types.h>
 
@@ -37,7 +38,7 @@ enum slate_status {
 #define SLATE_ANYCTX  0x02u /* the caller may be an NMI: try locks only */
 #define SLATE_ZERO    0x04u /* the memory reads as zero */
 #define SLATE_NOSCAN  0x08u /* it will hold no pointers: the leak scan skips it */
-#define SLATE_RESERVE 0x10u /* may use the last frames */
+#define SLATE_RESERVE 0x10u /* may use the last frames, when all else has failed */
 
 /* ---- Start-up ---- */
 

@@ -27,9 +27,18 @@ struct slate_stats {
 	size_t large_objects;  /* live objects above the largest class */
 	size_t object_bytes;   /* element sizes of all live objects, large ones included */
 
-	size_t drains;         /* times that memory ran out and every cache was emptied */
-	size_t failures;       /* requests that got NULL */
-	size_t reports;        /* calls of port_panic() */
+	/* What was done before NULL, in this order. */
+	size_t drains;         /* times that memory ran out and a CPU emptied its caches */
+	size_t depot_drains;   /* times that full magazines between the CPUs went home after it */
+	size_t remote_drains;  /* CPUs that were made to empty their caches */
+	size_t shrinks;        /* calls of a shrinker */
+	size_t shrunk_pages;   /* what shrinkers said they gave back */
+	size_t scavenge_waits; /* times that a run on its way to the machine's owner was waited for
+				*/
+	size_t reserve_uses;   /* requests that came to the reserve */
+	size_t low_nodes; /* times that a node fell below its low watermark, seen by slate_poll() */
+	size_t failures;  /* requests that got NULL */
+	size_t reports;   /* calls of port_panic() */
 	size_t leaked_objects; /* given up after a report */
 
 	size_t discards;        /* runs that port_page_discard() took */
@@ -58,8 +67,11 @@ struct slate_cpu_stats {
 
 struct slate_node_stats {
 	size_t total_pages;
-	size_t free_pages;        /* without the released ones */
+	size_t free_pages;        /* without the reserve and the released ones */
+	size_t reserved_pages;    /* kept for RESERVE requests */
 	size_t released_pages;    /* given back to the machine's owner */
+	size_t low_pages;         /* the watermark below which slate_poll() begins to reclaim */
+	size_t high_pages;        /* and the one where it stops */
 	size_t largest_run_pages; /* of free or released frames */
 	size_t local_pages;  /* ever served to CPUs of this node; what goes to caches counts once */
 	size_t remote_pages; /* and to CPUs of other nodes */
