@@ -8,8 +8,12 @@
  */
 #include "mm/pagealloc_node.h"
 
-/* Chunks, or parts of one, that one lock hold looks at: up to some hundred instructions each. */
-#define LOOKS 6u
+/*
+ * Chunks, or parts of one, that one lock hold looks at: some hundred instructions each. A chunk
+ * whose summary has to be made first costs several times as much.
+ */
+#define LOOKS        6u
+#define SETTLE_LOOKS 4u
 
 /* The last region that begins below that frame. */
 static struct page_region *region_below(struct pagealloc *pa, size_t top)
@@ -66,7 +70,7 @@ static size_t look(struct page_region *region, size_t end, size_t min_pages, siz
 	return end - start;
 }
 
-static size_t take_locked(struct pagealloc *pa, struct page_idle *idle)
+static size_t take_locked(struct pagealloc *pa, struct page_idle *idle, unsigned *looks)
 {
 	struct page_region *region = region_below(pa, idle->top);
 	size_t min_pages = idle->min_pages ? idle->min_pages : 1;
@@ -77,7 +81,10 @@ static size_t take_locked(struct pagealloc *pa, struct page_idle *idle)
 		idle->top = region ? region->base : 0;
 		return 0;
 	}
-	page_region_settle(region);
+	if (page_region_settle_one(region)) {
+		*looks += SETTLE_LOOKS;
+		return 0;
+	}
 	end = idle->top - region->origin;
 	if (end > region->end_bit)
 		end = region->end_bit;
@@ -96,7 +103,7 @@ size_t pagealloc_take_idle(struct pagealloc *pa, struct page_idle *idle, pfn_t *
 	size_t n = 0;
 
 	for (unsigned looks = 0; looks < LOOKS && idle->top > 0 && n == 0; looks++)
-		n = take_locked(pa, idle);
+		n = take_locked(pa, idle, &looks);
 	mm_lock_release(&pa->lock, irq);
 	*pfn = (pfn_t){idle->top};
 	return n;

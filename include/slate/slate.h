@@ -280,7 +280,8 @@ uintptr_t slate_interrupt_fixup(uintptr_t pc);
 /*
  * Periodic work of this CPU, from its timer tick or idle loop: finishes frees that an NMI deferred,
  * drains when another CPU asked for it, and returns by and by what the caches hold but nobody uses
- * (a few classes a call, at most one magazine). Context: any but NMI.
+ * (a few classes a call, at most one magazine); with interrupts enabled it gives free frames back
+ * at the pace of slate_scavenge_pace(). Context: any but NMI.
  */
 void slate_poll(void);
 
