@@ -468,6 +468,62 @@ static void tables_in_usable_memory_are_reserved(void **state)
 	assert_int_equal(bootphys_count(info, FACS, 64, SLATE_RANGE_ACPI_NVS), 1);
 }
 
+/* The id of a virtio-mmio device, and a memory descriptor so many bytes behind it. */
+static uint8_t *device_at(uint8_t *aml, size_t gap, uint32_t base)
+{
+	memcpy(aml, "LNRO0005", 9);
+	aml += 9 + gap;
+	aml[0] = 0x86;
+	aml[1] = 9;
+	put32(aml + 4, base);
+	put32(aml + 8, 512);
+	return aml + 12;
+}
+
+static void virtio_devices_of_the_dsdt(void **state)
+{
+	uint8_t *fadt = table_add(FADT, "FACP", 148);
+	uint8_t *dsdt = table_add(DSDT, "DSDT", 400);
+	uint8_t *at = dsdt + 40;
+
+	(void)state;
+	at = device_at(at, 20, 0xfeb00e00);
+	at = device_at(at, 0, 0xfeb00c00);
+	at = device_at(at, 10, 0xfeb00e00);
+	/* no descriptor near; and an id that the table's end cuts off */
+	memcpy(at, "LNRO0005", 9);
+	memcpy(dsdt + 400 - 8, "LNRO0005", 8);
+	put64(fadt + 140, DSDT);
+	table_sum(dsdt);
+	table_sum(fadt);
+	assert_true(parse());
+	assert_int_equal(info->virtio_count, 2);
+	assert_true(info->virtio[0] == 0xfeb00e00);
+	assert_true(info->virtio[1] == 0xfeb00c00);
+}
+
+static void a_descriptor_at_the_end_of_the_dsdt(void **state)
+{
+	(void)state;
+	for (uint32_t cut = 0; cut < 2; cut++) {
+		uint32_t size_bytes = 36 + 9 + 12 - cut;
+
+		set_up(state);
+		uint8_t *fadt = table_add(FADT, "FACP", 148);
+		uint8_t *dsdt = table_add(DSDT, "DSDT", size_bytes);
+		uint8_t aml[21];
+
+		memset(aml, 0, sizeof(aml));
+		device_at(aml, 0, 0xfeb00000);
+		memcpy(dsdt + 36, aml, sizeof(aml) - cut);
+		put64(fadt + 140, DSDT);
+		table_sum(dsdt);
+		table_sum(fadt);
+		assert_true(parse());
+		assert_int_equal(info->virtio_count, 1 - cut);
+	}
+}
+
 static void tables_elsewhere_need_no_entry(void **state)
 {
 	(void)state;
@@ -566,6 +622,8 @@ int main(void)
 		CASE(distances_of_more_nodes_than_room),
 		CASE(distances_with_an_absurd_count),
 		CASE(tables_in_usable_memory_are_reserved),
+		CASE(virtio_devices_of_the_dsdt),
+		CASE(a_descriptor_at_the_end_of_the_dsdt),
 		CASE(tables_elsewhere_need_no_entry),
 		CASE(root_pointer_is_found_in_the_bios_area),
 		CASE(root_pointer_is_found_in_the_ebda),

@@ -144,6 +144,8 @@ static void short_runs_go_last(void **state)
 	for (size_t i = 1; i < 64; i += 2)
 		slate_page_free(pfn_add(run, i), 1);
 	slate_page_free(pfn_add(run, 100), 20);
+	/* the highest run of its chunk is not the longest */
+	slate_page_free(pfn_add(run, 130), 3);
 	slate_flush();
 	slate_scavenge(SIZE_MAX);
 	for (size_t i = 0; i < device.calls; i++) {
@@ -154,6 +156,30 @@ static void short_runs_go_last(void **state)
 	}
 	assert_true(shorter >= 32);
 	assert_int_equal(slate_validate(), 0);
+}
+
+/* The tree lags behind the bitmap; what it does not know yet counts, too. */
+static void what_was_freed_last_goes(void **state)
+{
+	size_t free_pages = figures().free_pages;
+	struct slate_page_constraints huge = {.align_bytes = 1 << 21, .node = SLATE_ANY_NODE};
+	pfn_t chunk = slate_page_alloc(CHUNK, &huge);
+	size_t held = 0;
+	pfn_t held_pfn[64];
+
+	(void)state;
+	for (size_t n = 4096; n > 0; n /= 2) {
+		pfn_t run;
+
+		while (held < 64 && !pfn_is_none(run = slate_page_alloc(n, NULL)))
+			held_pfn[held++] = run;
+	}
+	assert_false(pfn_is_none(chunk));
+	assert_int_equal(slate_validate(), 0);
+	slate_page_free(chunk, CHUNK);
+	assert_int_equal(slate_scavenge(SIZE_MAX) / CHUNK, 1);
+	assert_int_equal(device.pfn[0].v, chunk.v);
+	assert_true(held > 0 && held_pfn[0].v != 0 && free_pages > CHUNK);
 }
 
 static void as_many_as_wanted(void **state)
@@ -553,6 +579,45 @@ static void each_node_gives(void **state)
 	assert_int_equal(slate_validate(), 0);
 }
 
+/* Regions that begin and end inside one chunk of 2 MiB. */
+static void ragged_regions_give_all(void **state)
+{
+	struct slate_range ranges[16];
+	struct slate_memmap map = {.ranges = ranges, .capacity = 16};
+	size_t free_pages;
+
+	(void)state;
+	slate_memmap_add(&map, MIB, 4 * MIB + MIB / 4, SLATE_RANGE_USABLE, "a");
+	slate_memmap_add(&map, 5 * MIB + MIB / 2, MIB / 8, SLATE_RANGE_USABLE, "b");
+	slate_memmap_add(&map, 5 * MIB + MIB / 4 * 3, 8 * MIB, SLATE_RANGE_USABLE, "c");
+	free_pages = host_boot_map(&map);
+	assert_int_equal(slate_scavenge(SIZE_MAX), free_pages);
+	assert_int_equal(slate_validate(), 0);
+}
+
+/* A region on its way out counts as before, and is left alone. */
+static void an_isolated_region_is_left_alone(void **state)
+{
+	struct pagealloc *pa = &mheaps[0].pages;
+	size_t released, calls;
+	pfn_t run;
+
+	(void)state;
+	slate_scavenge(SIZE_MAX);
+	released = figures().released_pages;
+	run = slate_page_alloc(CHUNK, NULL);
+	slate_page_free(run, CHUNK);
+	calls = device.calls;
+	assert_true(pagealloc_isolate(pa, run));
+	assert_int_equal(pagealloc_released(pa), released - CHUNK);
+	assert_int_equal(slate_validate(), 0);
+	assert_int_equal(slate_scavenge(SIZE_MAX), 0);
+	assert_int_equal(device.calls, calls);
+	pagealloc_restore(pa);
+	assert_int_equal(slate_scavenge(SIZE_MAX), CHUNK);
+	assert_int_equal(slate_validate(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -560,6 +625,7 @@ int main(void)
 		DEVICE(no_frame_goes_twice_nor_one_in_use),
 		DEVICE(huge_pages_go_first_from_the_top),
 		DEVICE(short_runs_go_last),
+		DEVICE(what_was_freed_last_goes),
 		DEVICE(as_many_as_wanted),
 		DEVICE(released_frames_are_allocatable),
 		DEVICE(every_way_takes_back),
@@ -578,6 +644,8 @@ int main(void)
 		DEVICE(not_with_interrupts_off),
 		DEVICE(any_order_keeps_the_account),
 		DEVICE(each_node_gives),
+		DEVICE(ragged_regions_give_all),
+		DEVICE(an_isolated_region_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
