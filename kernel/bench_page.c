@@ -23,20 +23,26 @@ static uint64_t round_pair(size_t size)
 	return arch_instructions() - start;
 }
 
-/* The compiler knows that it is one frame. */
-static uint64_t round_frame(size_t size)
-{
-	uint64_t start = arch_instructions();
-
-	(void)size;
-	for (size_t i = BENCH_BATCH; i > 0; i--) {
-		pfn_t pfn = slate_page_alloc(1, NULL);
-
-		OPAQUE(i);
-		slate_page_free(pfn, 1);
+/* The compiler knows how many. */
+#define CONST_ROUND(name, n)                                   \
+	static uint64_t name(size_t size)                      \
+	{                                                      \
+		uint64_t start = arch_instructions();          \
+                                                               \
+		(void)size;                                    \
+		for (size_t i = BENCH_BATCH; i > 0; i--) {     \
+			pfn_t pfn = slate_page_alloc(n, NULL); \
+                                                               \
+			OPAQUE(i);                             \
+			slate_page_free(pfn, n);               \
+		}                                              \
+		return arch_instructions() - start;            \
 	}
-	return arch_instructions() - start;
-}
+
+CONST_ROUND(round_1, 1)
+CONST_ROUND(round_2, 2)
+CONST_ROUND(round_8, 8)
+CONST_ROUND(round_512, 512)
 
 static bool run_pair(const struct bench *row)
 {
@@ -45,7 +51,21 @@ static bool run_pair(const struct bench *row)
 	if (pfn_is_none(pfn))
 		return false;
 	slate_page_free(pfn, row->size);
-	return bench_pair(row, row->size == 1 ? round_frame : round_pair);
+	return bench_pair(row, row->size == 1   ? round_1
+			       : row->size == 2 ? round_2
+			       : row->size == 8 ? round_8
+						: round_512);
+}
+
+/* Past the magazines: straight from the page allocator and back. */
+static bool run_uncached(const struct bench *row)
+{
+	pfn_t pfn = slate_page_alloc(row->size, NULL);
+
+	if (pfn_is_none(pfn))
+		return false;
+	slate_page_free(pfn, row->size);
+	return bench_pair(row, round_pair);
 }
 
 static struct {
@@ -138,8 +158,14 @@ static bool run_stack(const struct bench *row)
 }
 
 const struct bench bench_pages[] = {
-	{"page_pair", BENCH_PAGE, 1, run_pair},    {"page_pair", BENCH_PAGE, 2, run_pair},
-	{"page_pair", BENCH_PAGE, 8, run_pair},    {"page_pair", BENCH_PAGE, 512, run_pair},
-	{"page_batch", BENCH_PAGE, 1, run_batch},  {"stack_pair", BENCH_PAGE, 2, run_stack},
-	{"metadata", BENCH_PAGE, 0, run_metadata}, {0},
+	{"page_pair", BENCH_PAGE, 1, run_pair},
+	{"page_pair", BENCH_PAGE, 2, run_pair},
+	{"page_pair", BENCH_PAGE, 8, run_pair},
+	{"page_pair", BENCH_PAGE, 512, run_pair},
+	{"page_pair_uncached", BENCH_PAGE, 8, run_uncached},
+	{"page_pair_uncached", BENCH_PAGE, 512, run_uncached},
+	{"page_batch", BENCH_PAGE, 1, run_batch},
+	{"stack_pair", BENCH_PAGE, 2, run_stack},
+	{"metadata", BENCH_PAGE, 0, run_metadata},
+	{0},
 };

@@ -336,7 +336,10 @@ void slate_free_index_slow(void *object, size_t size_and_index)
 
 void slate_give_index_slow(size_t give_index, void *object)
 {
-	mcache_give_slow((unsigned)give_index - MCACHE_GIVE, object, "slate_cache_free");
+	unsigned class = (unsigned)give_index - MCACHE_GIVE;
+
+	mcache_give_slow(class, object,
+			 spanclass_is_typed(class) ? "slate_cache_free" : "slate_page_free");
 }
 
 #if SLATE_PROTECT != SLATE_PROTECT_RSEQ

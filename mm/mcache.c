@@ -39,7 +39,7 @@ bool mcache_any_online;
 _Atomic size_t mcache_drain_wanted;
 
 static struct fixalloc magazines;
-static struct depot depots[MCACHE_STACK_END];
+static struct depot depots[MCACHE_RUN_END];
 static struct depot typed_depots[SPANCLASS_TYPED_COUNT];
 /* (const) from mcache_enable() on; 0: the class has no magazines */
 static uint8_t capacity[MCACHE_ENTRIES];
@@ -115,7 +115,7 @@ void mcache_init(void)
 	memset(capacity, 0, sizeof(capacity));
 	for (unsigned class = 2; class <= PAGECLASS_FRAME; class ++)
 		mcache_enable(class);
-	for (unsigned class = MCACHE_STACK; class < MCACHE_STACK_END; class ++)
+	for (unsigned class = MCACHE_STACK; class < MCACHE_RUN_END; class ++)
 		mcache_enable(class);
 	cache_init(&mcache_boot);
 	percpu_set_cache(&mcache_boot);
@@ -343,12 +343,16 @@ void mcache_defer(void *object)
 	percpu_chain(object, object, MCACHE_DEFERRED_OBJECTS);
 }
 
-static void defer_frame(void *slot)
+/* A run is chained frame by frame. */
+static void defer_frames(void *slot, size_t pages)
 {
-	void **link = arena_frame_link(slot_to_frame(slot));
+	for (size_t i = 0; i < pages; i++) {
+		pfn_t pfn = pfn_add(slot_to_frame(slot), i);
+		void **link = arena_frame_link(pfn);
 
-	if (link)
-		percpu_chain(link, slot, MCACHE_DEFERRED_FRAMES);
+		if (link)
+			percpu_chain(link, frame_to_slot(pfn), MCACHE_DEFERRED_FRAMES);
+	}
 }
 
 void *mcache_take_deferred(enum mcache_deferred chain)
@@ -398,7 +402,9 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 {
 	if (port_in_nmi()) {
 		if (class == PAGECLASS_FRAME)
-			defer_frame(object);
+			defer_frames(object, 1);
+		else if (mcache_is_run(class))
+			defer_frames(object, mcache_run_pages(class));
 		else
 			mcache_defer(object);
 		return;

@@ -34,10 +34,14 @@ enum mcache_side {
  */
 #define MCACHE_STACK     PAGECLASS_COUNT
 #define MCACHE_STACK_END (MCACHE_STACK + SLATE_STACK_ORDERS)
+/* Runs of 2, 4, 8 and 512 frames: a slot holds the number of the first + 1. slate.h names the class
+ * to callers. */
+#define MCACHE_RUN     MCACHE_STACK_END
+#define MCACHE_RUN_END (MCACHE_RUN + 4)
 
 /* Entries for every value of a class byte, so that none needs a check. */
 #define MCACHE_ENTRIES 256
-_Static_assert(MCACHE_STACK_END <= SPANCLASS_TYPED, "every class has a number of its own");
+_Static_assert(MCACHE_RUN_END <= SPANCLASS_TYPED, "every class has a number of its own");
 
 /* Offsets from give are known to arch/ARCH/rseq.S, see mm/rseq.h. */
 struct mcache {

@@ -13,6 +13,17 @@ static inline bool mcache_is_stack(unsigned class)
 	return class >= MCACHE_STACK && class < MCACHE_STACK_END;
 }
 
+static inline bool mcache_is_run(unsigned class)
+{
+	return class >= MCACHE_RUN && class < MCACHE_RUN_END;
+}
+
+/* Frames of a run. */
+static inline size_t mcache_run_pages(unsigned class)
+{
+	return class == MCACHE_RUN_END - 1 ? 512 : (size_t)2 << (class - MCACHE_RUN);
+}
+
 /* What one of the class takes up. */
 size_t mcache_object_bytes(unsigned class);
 

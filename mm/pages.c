@@ -161,6 +161,8 @@ void(slate_page_free)(pfn_t pfn, size_t n)
 		slate_frame_free(pfn);
 		return;
 	}
+	if (pfn_is_none(pfn))
+		return;
 	size_t freed = n ? mheap_free_pages(pfn, n) : 0;
 
 	if (freed == n && n > 0)

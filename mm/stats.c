@@ -7,6 +7,7 @@
 #include <slate/stats.h>
 
 #include "mm/mcache.h"
+#include "mm/mcache_source.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
@@ -81,6 +82,8 @@ void slate_stats(struct slate_stats *stats)
 		add_node(node, stats);
 
 	stats->cached_pages = class_cached(PAGECLASS_FRAME);
+	for (unsigned class = MCACHE_RUN; class < MCACHE_RUN_END; class ++)
+		stats->cached_pages += class_cached(class) * mcache_run_pages(class);
 	stats->manual_pages -= stats->cached_pages;
 	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)
 		stats->cached_stacks += class_cached(MCACHE_STACK + order);

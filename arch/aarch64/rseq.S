@@ -233,7 +233,8 @@ function slate_frame_free
 	add	x5, x5, #8
 	tst	x5, #RSEQ_MAGAZINE_MASK
 	b.eq	1f
-	add	x4, x0, #1
+	adds	x4, x0, #1
+	b.eq	1f			// SLATE_PFN_NONE
 	str	x4, [x5]
 	commit frame_free
 	str	x5, [x3, #(8 * RSEQ_FRAME_CLASS)]

@@ -235,7 +235,9 @@ function slate_frame_free
 	addq	$8, %rcx
 	testl	$RSEQ_MAGAZINE_MASK, %ecx
 	jz	1f
-	leaq	1(%rdi), %rax
+	movq	%rdi, %rax
+	incq	%rax
+	jz	1f			/* SLATE_PFN_NONE */
 	movq	%rax, (%rcx)
 	commit frame_free
 	movq	%rcx, 8 * RSEQ_FRAME_CLASS(%rdx)

@@ -210,8 +210,8 @@ pfn_t slate_page_alloc(size_t n, const struct slate_page_constraints *constraint
  */
 int slate_page_alloc_at(paddr_t base, size_t n);
 
-/* Give n frames back: a whole run, or any part of one. Frames that are not an allocated run's are
- * reported. */
+/* Give n frames back: a whole run, or any part of one. SLATE_PFN_NONE is nothing. Frames that are
+ * not an allocated run's are reported. */
 void slate_page_free(pfn_t pfn, size_t n);
 
 /*
@@ -371,11 +371,27 @@ SLATE_FRONT_END void *slate_zalloc_front(size_t size_bytes)
 	return object;
 }
 
+/* The magazine class of runs of n frames, for the lengths that have magazines; 0: none. Not for
+ * direct use. */
+#define SLATE_RUN_CLASS 153
+#define SLATE_RUN_CLASS_OF(n)               \
+	((n) == 2     ? SLATE_RUN_CLASS     \
+	 : (n) == 4   ? SLATE_RUN_CLASS + 1 \
+	 : (n) == 8   ? SLATE_RUN_CLASS + 2 \
+	 : (n) == 512 ? SLATE_RUN_CLASS + 3 \
+		      : 0)
+
 SLATE_FRONT_END pfn_t slate_page_alloc_front(size_t n,
 					     const struct slate_page_constraints *constraints)
 {
 	if (__builtin_constant_p(n) && n == 1 && __builtin_constant_p(!constraints) && !constraints)
 		return slate_frame_alloc();
+	/* a slot holds frame number + 1: NULL becomes SLATE_PFN_NONE */
+	if (__builtin_constant_p(n) && SLATE_RUN_CLASS_OF(n) &&
+	    __builtin_constant_p(!constraints) && !constraints)
+		return (pfn_t){(size_t)(uintptr_t)slate_alloc_index(SLATE_FOLD_TAKE +
+								    SLATE_RUN_CLASS_OF(n)) -
+			       1};
 	return slate_page_alloc(n, constraints);
 }
 
@@ -383,8 +399,10 @@ SLATE_FRONT_END void slate_page_free_front(pfn_t pfn, size_t n)
 {
 	if (__builtin_constant_p(n) && n == 1)
 		slate_frame_free(pfn);
-	else
+	else if (!__builtin_constant_p(n) || !SLATE_RUN_CLASS_OF(n))
 		slate_page_free(pfn, n);
+	else if (!pfn_is_none(pfn))
+		slate_give_index(SLATE_RUN_CLASS_OF(n), (void *)(uintptr_t)(pfn.v + 1));
 }
 
 #define slate_alloc(size_bytes)              slate_alloc_front(size_bytes)
