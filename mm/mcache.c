@@ -37,6 +37,9 @@ uint16_t mcache_exchange_offset[MCACHE_ENTRIES];
 uint16_t mcache_half_offset[MCACHE_ENTRIES];
 bool mcache_any_online;
 _Atomic size_t mcache_drain_wanted;
+#if SLATE_PROTECT == SLATE_PROTECT_THREAD
+_Thread_local struct mcache *percpu_thread_cache;
+#endif
 
 static struct fixalloc magazines;
 static struct depot depots[MCACHE_RUN_END];

@@ -84,7 +84,35 @@ static inline magtop_t percpu_detach_chain(enum mcache_deferred chain)
 	return slate_rseq_detach(chain);
 }
 
-#else /* interrupts off */
+#else /* plain loads and stores, between two calls that keep everything else off this CPU */
+
+#if SLATE_PROTECT == SLATE_PROTECT_THREAD
+
+/* The mcache of the CPU that this thread is. Stored by the thread itself. */
+extern _Thread_local struct mcache *percpu_thread_cache;
+
+static inline struct mcache *percpu_cache(void)
+{
+	return percpu_thread_cache;
+}
+
+static inline void percpu_set_cache(struct mcache *cache)
+{
+	percpu_thread_cache = cache;
+}
+
+/* A thread is never interrupted by another one of its CPU: there is none. */
+static inline unsigned long percpu_begin(void)
+{
+	return 0;
+}
+
+static inline void percpu_end(unsigned long state)
+{
+	(void)state;
+}
+
+#else
 
 static inline struct mcache *percpu_cache(void)
 {
@@ -99,22 +127,34 @@ static inline void percpu_set_cache(struct mcache *cache)
 	(void)cache;
 }
 
+static inline unsigned long percpu_begin(void)
+{
+	return port_irq_save();
+}
+
+static inline void percpu_end(unsigned long state)
+{
+	port_irq_restore(state);
+}
+
+#endif
+
 static inline void *percpu_take(unsigned class)
 {
-	unsigned long irq = port_irq_save();
+	unsigned long irq = percpu_begin();
 	struct mcache *cache = percpu_cache();
 	magtop_t top = mcache_top(&cache->take[class]);
 	void *object = *top;
 
 	if (object)
 		mcache_set_top(&cache->take[class], top - 1);
-	port_irq_restore(irq);
+	percpu_end(irq);
 	return object;
 }
 
 static inline bool percpu_give(unsigned class, void *object)
 {
-	unsigned long irq = port_irq_save();
+	unsigned long irq = percpu_begin();
 	struct mcache *cache = percpu_cache();
 	magtop_t top = mcache_top(&cache->give[class]);
 	bool room = !magazine_is_full(top);
@@ -123,36 +163,36 @@ static inline bool percpu_give(unsigned class, void *object)
 		top[1] = object;
 		mcache_set_top(&cache->give[class], top + 1);
 	}
-	port_irq_restore(irq);
+	percpu_end(irq);
 	return room;
 }
 
 static inline magtop_t percpu_detach(enum mcache_side side, unsigned class)
 {
-	unsigned long irq = port_irq_save();
+	unsigned long irq = percpu_begin();
 	_Atomic(magtop_t) *place = mcache_place(percpu_cache(), side, class);
 	magtop_t top = mcache_top(place);
 
 	mcache_set_top(place, MAGAZINE_DUMMY);
-	port_irq_restore(irq);
+	percpu_end(irq);
 	return top;
 }
 
 static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t top)
 {
-	unsigned long irq = port_irq_save();
+	unsigned long irq = percpu_begin();
 	_Atomic(magtop_t) *place = mcache_place(percpu_cache(), side, class);
 	bool vacant = mcache_top(place) == MAGAZINE_DUMMY;
 
 	if (vacant)
 		mcache_set_top(place, top);
-	port_irq_restore(irq);
+	percpu_end(irq);
 	return vacant;
 }
 
 static inline void *percpu_exchange(unsigned class)
 {
-	unsigned long irq = port_irq_save();
+	unsigned long irq = percpu_begin();
 	struct mcache *cache = percpu_cache();
 	magtop_t take = mcache_top(&cache->take[class]);
 	magtop_t give = mcache_top(&cache->give[class]);
@@ -164,13 +204,13 @@ static inline void *percpu_exchange(unsigned class)
 		mcache_set_top(&cache->take[class], give - 1);
 		mcache_set_top(&cache->give[class], take);
 	}
-	port_irq_restore(irq);
+	percpu_end(irq);
 	return object;
 }
 
 static inline bool percpu_exchange_full(unsigned class, void *object)
 {
-	unsigned long irq = port_irq_save();
+	unsigned long irq = percpu_begin();
 	struct mcache *cache = percpu_cache();
 	magtop_t take = mcache_top(&cache->take[class]);
 	magtop_t give = mcache_top(&cache->give[class]);
@@ -182,28 +222,28 @@ static inline bool percpu_exchange_full(unsigned class, void *object)
 		mcache_set_top(&cache->take[class], give);
 		mcache_set_top(&cache->give[class], take + 1);
 	}
-	port_irq_restore(irq);
+	percpu_end(irq);
 	return exchange;
 }
 
 static inline void percpu_chain(void *link, void *value, enum mcache_deferred chain)
 {
-	unsigned long irq = port_irq_save();
+	unsigned long irq = percpu_begin();
 	_Atomic(magtop_t) *first = &percpu_cache()->deferred[chain - MCACHE_DEFERRED_OBJECTS];
 
 	*(magtop_t *)link = mcache_top(first);
 	mcache_set_top(first, value);
-	port_irq_restore(irq);
+	percpu_end(irq);
 }
 
 static inline magtop_t percpu_detach_chain(enum mcache_deferred chain)
 {
-	unsigned long irq = port_irq_save();
+	unsigned long irq = percpu_begin();
 	_Atomic(magtop_t) *first = &percpu_cache()->deferred[chain - MCACHE_DEFERRED_OBJECTS];
 	magtop_t top = mcache_top(first);
 
 	mcache_set_top(first, MAGAZINE_DUMMY);
-	port_irq_restore(irq);
+	percpu_end(irq);
 	return top;
 }
 

@@ -68,11 +68,14 @@
  * How the per-CPU caches are protected. RSEQ: restartable sequences, no cost on the fast path; the
  * kernel gives a pointer-sized word per CPU at SLATE_PERCPU_OFFSET from its per-CPU base register
  * (GS base, TPIDR_EL1), and calls slate_interrupt_fixup() first thing in every interrupt, exception
- * and NMI entry. IRQOFF: interrupts masked for some instructions. The default follows from whether
- * the offset is given.
+ * and NMI entry. IRQOFF: interrupts masked for some instructions. THREAD: nothing, the mcache is
+ * found by a thread-local pointer; for programs on a host whose threads each are a CPU for good,
+ * one a CPU, and take no signals that allocate. The default follows from whether the offset is
+ * given.
  */
 #define SLATE_PROTECT_IRQOFF 0
 #define SLATE_PROTECT_RSEQ   1
+#define SLATE_PROTECT_THREAD 2
 #ifndef SLATE_PROTECT
 #ifdef SLATE_PERCPU_OFFSET
 #define SLATE_PROTECT 1
@@ -81,8 +84,9 @@
 #endif
 #endif
 
-#if SLATE_PROTECT != SLATE_PROTECT_IRQOFF && SLATE_PROTECT != SLATE_PROTECT_RSEQ
-#error "SLATE_PROTECT must be 0 (interrupts off) or 1 (restartable sequences)"
+#if SLATE_PROTECT != SLATE_PROTECT_IRQOFF && SLATE_PROTECT != SLATE_PROTECT_RSEQ && \
+	SLATE_PROTECT != SLATE_PROTECT_THREAD
+#error "SLATE_PROTECT must be 0 (interrupts off), 1 (restartable sequences) or 2 (threads)"
 #endif
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ && !defined(SLATE_PERCPU_OFFSET)
 #error "SLATE_PROTECT_RSEQ needs SLATE_PERCPU_OFFSET"
