@@ -138,18 +138,31 @@ size_t page_search_one(const struct page_region *region)
 
 /* ---- A run ---- */
 
-/* In the bitmap, where the hint points: this chunk and what runs over into the next one. */
-static size_t search_near(struct page_search *search, size_t from)
+static struct page_search search_of(struct page_region *region, size_t n)
 {
+	return (struct page_search){
+		.region = region,
+		.n = n,
+		.starts = ~(bitword_t)0,
+		.plain = true,
+	};
+}
+
+size_t page_search_near(struct page_region *region, size_t n)
+{
+	struct page_search search = search_of(region, n);
+	size_t from = page_search_hint(region, n);
 	size_t chunk = from >> PAGE_CHUNK_SHIFT;
 	size_t found;
 
-	search->open = from;
-	found = search_chunk(search, chunk, from);
-	if (found != PAGE_BIT_NONE || ++chunk == search->region->tree.nodes[0])
+	if (region->end_bit - from < n)
+		return PAGE_BIT_NONE;
+	search.open = from;
+	found = search_chunk(&search, chunk, from);
+	if (found != PAGE_BIT_NONE || ++chunk == region->tree.nodes[0])
 		return found;
 	from = chunk << PAGE_CHUNK_SHIFT;
-	return search->open < from ? search_chunk(search, chunk, from) : PAGE_BIT_NONE;
+	return search.open < from ? search_chunk(&search, chunk, from) : PAGE_BIT_NONE;
 }
 
 /* Down the tree from its top. */
@@ -186,49 +199,19 @@ static size_t search_tree(struct page_search *search)
 	return PAGE_BIT_NONE;
 }
 
-static size_t search_run(struct page_region *region, size_t n)
+size_t page_search_tree(struct page_region *region, size_t n)
 {
-	struct page_search search = {
-		.region = region,
-		.n = n,
-		.starts = ~(bitword_t)0,
-		.plain = true,
-	};
-	size_t from = page_search_hint(region, n);
-	size_t found;
+	struct page_search search = search_of(region, n);
 
-	if (region->end_bit - from < n)
-		return PAGE_BIT_NONE;
-	found = search_near(&search, from);
-	if (found != PAGE_BIT_NONE)
-		return found;
 	page_region_settle(region);
 	return search_tree(&search);
 }
 
-size_t page_search_take(struct page_region *region, size_t n)
+void page_search_failed(struct page_region *region, size_t n)
 {
-	size_t bit;
-
-	if (n == 1) {
-		bit = region->free_pages ? page_search_one(region) : PAGE_BIT_NONE;
-		if (bit != PAGE_BIT_NONE) {
-			region->first_free = bit;
-			page_region_take(region, bit, 1);
-		}
-		return bit;
-	}
-	bit = search_run(region, n);
-	if (bit == PAGE_BIT_NONE) {
-		/* no such run anywhere: the next request for it need not look */
-		region->run_pages = n;
-		region->run_taken = bit;
-		region->run_from = region->end_bit;
-		return bit;
-	}
-	page_region_take(region, bit, n);
-	page_search_found(region, bit, n);
-	return bit;
+	region->run_pages = n;
+	region->run_taken = PAGE_BIT_NONE;
+	region->run_from = region->end_bit;
 }
 
 /* ---- Under constraints ---- */

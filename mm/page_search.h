@@ -24,11 +24,18 @@ static inline void page_search_found(struct page_region *region, size_t bit, siz
 	region->run_from = bit + n;
 }
 
+/* There is none, so that the next request for it need not look. */
+void page_search_failed(struct page_region *region, size_t n);
+
 /* Lowest free frame; free_pages > 0. */
 size_t page_search_one(const struct page_region *region);
 
-/* Find the lowest free run of n >= 1 frames and take it; PAGE_BIT_NONE if there is none. */
-size_t page_search_take(struct page_region *region, size_t n);
+/*
+ * Lowest free run of n >= 2 frames, or PAGE_BIT_NONE: from the bitmap at the hint, in this chunk
+ * and what runs over into the next; from the tree, which is brought up to date, anywhere.
+ */
+size_t page_search_near(struct page_region *region, size_t n);
+size_t page_search_tree(struct page_region *region, size_t n);
 
 /* A search under constraints, in steps of bounded work, between which the lock may be released. */
 struct page_search {

@@ -12,65 +12,71 @@ static inline bool set(struct page_summary *node, uint32_t start, uint32_t max, 
 	return true;
 }
 
-/* The longest run of zeros in one of the words, if it is longer than max; max otherwise. */
-static uint32_t longer_run(const bitword_t *words, uint32_t max)
+/*
+ * The length of the longest run of ones in a word, given where those of len begin: twice the
+ * length while there are any, then by smaller and smaller steps. The word has a zero.
+ */
+static uint32_t grow_run(bitword_t runs, uint32_t len)
 {
-	/* a run that touches no edge of its word leaves two bits */
-	for (size_t i = 0; i < PAGE_CHUNK_WORDS && max < BITWORD_BITS - 2; i++) {
-		bitword_t runs = ~words[i];
+	uint32_t step = len;
+	bitword_t longer;
 
-		if (!runs)
-			continue;
-		for (runs = bitword_runs(runs, max + 1); runs; runs &= runs >> 1)
-			max++;
+	while ((longer = runs & (runs >> step))) {
+		runs = longer;
+		len += step;
+		step = len;
 	}
-	return max;
+	while (step > 1) {
+		step = (step + 1) / 2;
+		longer = runs & (runs >> step);
+		if (longer) {
+			runs = longer;
+			len += step;
+		}
+	}
+	return len;
 }
 
-/* Neither all free nor all allocated. */
-static bool chunk_mixed(struct page_summary *node, const bitword_t *words)
+/* The longest run of ones in a word that has a zero, if it is longer than max; max otherwise. */
+static inline uint32_t longer_run(bitword_t word, uint32_t max)
+{
+	bitword_t runs;
+
+	/* no longer one is left, if it touches no edge of the word; those that do are known */
+	if (max >= BITWORD_BITS - 2)
+		return max;
+	runs = bitword_runs(word, max + 1);
+	return runs ? grow_run(runs, max + 1) : max;
+}
+
+bool page_summary_chunk(struct page_summary *node, const bitword_t *words)
 {
 	const bitword_t *end = words + PAGE_CHUNK_WORDS;
-	uint32_t max = 0;
-	uint32_t start = 0;
-	uint32_t run = 0;    /* zeros just before the word */
-	bool inside = false; /* a one was met */
+	uint32_t start, max;
+	uint32_t run = 0; /* zeros just before the word */
 
-	/* runs that touch a word's edge first: often no other can be as long */
-	for (const bitword_t *at = words; at < end; at++) {
-		bitword_t word = *at;
+	for (; *words == 0; run += BITWORD_BITS) {
+		if (++words == end)
+			return set(node, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES);
+	}
+	start = max = run + bitword_ctz(*words);
+	for (; words < end; words++) {
+		bitword_t word = *words;
 
 		if (word == 0) {
 			run += BITWORD_BITS;
 			continue;
 		}
+		if (~word == 0) {
+			max = run > max ? run : max;
+			run = 0;
+			continue;
+		}
 		run += bitword_ctz(word);
-		if (!inside)
-			start = run;
-		inside = true;
-		if (run > max)
-			max = run;
+		max = longer_run(~word, run > max ? run : max);
 		run = bitword_clz(word);
 	}
-	if (run > max)
-		max = run;
-	return set(node, start, longer_run(words, max), run);
-}
-
-bool page_summary_chunk(struct page_summary *node, const bitword_t *words)
-{
-	bitword_t any = 0;
-	bitword_t all = ~(bitword_t)0;
-
-	for (size_t i = 0; i < PAGE_CHUNK_WORDS; i++) {
-		any |= words[i];
-		all &= words[i];
-	}
-	if (any == 0)
-		return set(node, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES);
-	if (~all == 0)
-		return set(node, 0, 0, 0);
-	return chunk_mixed(node, words);
+	return set(node, start, run > max ? run : max, run);
 }
 
 bool page_summary_merge(struct page_summary *node, const struct page_summary *children,

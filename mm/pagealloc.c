@@ -191,20 +191,38 @@ static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
 	return search.from;
 }
 
-/*
- * Not at the hint. A search for a run needs the tree, and brings it up to date for two chunks:
- * where both are pending, the first of them has a lock hold of its own.
- */
+/* Not at the hint. */
 static __attribute__((noinline)) size_t
 take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsigned long *irq)
 {
+	size_t bit;
+
 	mm_lock_assert_held(&pa->lock);
-	if (n > 1 && region->pending[1] != SIZE_MAX) {
-		page_region_settle_one(region);
-		if (!pause_search_locked(pa, region, irq))
-			return PAGE_BIT_NONE;
+	if (n == 1) {
+		/* what is free is found */
+		bit = page_search_one(region);
+		page_region_take(region, bit, 1);
+		region->first_free = bit + 1;
+		return bit;
 	}
-	return page_search_take(region, n);
+	bit = page_search_near(region, n);
+	if (bit == PAGE_BIT_NONE) {
+		/* where two chunks are pending, the tree's first update has a lock hold of its own
+		 */
+		if (region->pending[1] != SIZE_MAX) {
+			page_region_settle_one(region);
+			if (!pause_search_locked(pa, region, irq))
+				return PAGE_BIT_NONE;
+		}
+		bit = page_search_tree(region, n);
+	}
+	if (bit == PAGE_BIT_NONE) {
+		page_search_failed(region, n);
+		return bit;
+	}
+	page_region_take(region, bit, n);
+	page_search_found(region, bit, n);
+	return bit;
 }
 
 static inline size_t take_plain_locked(struct pagealloc *pa, struct page_region *region, size_t n,
