@@ -257,7 +257,8 @@ static void test_page_part(void)
 	pfn_t pfn = slate_page_alloc(8, NULL);
 
 	CHECK(!pfn_is_none(pfn));
-	/* in parentheses: the function, which looks at once; the front end leaves it to the flush */
+	/* in parentheses: the function, which looks at once; the front end leaves it to the flush
+	 */
 	(slate_page_free)(pfn_add(pfn, 3), 2);
 	report_begin(SLATE_CRIME_PAGE_FREE);
 	/* two frames of the eight are free already: nothing of it may happen */

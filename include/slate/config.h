@@ -45,10 +45,10 @@
 
 /*
  * What RESERVE requests find when nobody else gets any more: of each node's memory that part, as a
- * shift (8: 0.4 %), and at most so many frames.
+ * shift (11: 0.05 %), and at most so many frames.
  */
 #ifndef SLATE_RESERVE_SHIFT
-#define SLATE_RESERVE_SHIFT 8
+#define SLATE_RESERVE_SHIFT 11
 #endif
 #ifndef SLATE_RESERVE_MAX_PAGES
 #define SLATE_RESERVE_MAX_PAGES 4096
