@@ -231,8 +231,14 @@ static inline size_t count_bytes(_Atomic uint8_t *bytes, size_t pages, unsigned 
 	uintptr_t difference = class_difference(at, word) >> (into * 8) << (into * 8);
 	size_t count;
 
-	while (!difference && ++at < end)
+	while (!difference && ++at < end) {
+		/* four at a time, while all are the same */
+		while (end - at > 4 && !class_difference(at, word) &&
+		       !class_difference(at + 1, word) && !class_difference(at + 2, word) &&
+		       !class_difference(at + 3, word))
+			at += 4;
 		difference = class_difference(at, word);
+	}
 	if (!difference)
 		return pages;
 	count = (size_t)((_Atomic uint8_t *)at - bytes) + (bitword_ctz(difference) >> 3);
