@@ -121,8 +121,8 @@ struct page_idle {
 
 /*
  * Allocate the next idle run of the walk, at most a chunk of 2 MiB and never across two: returns
- * its length. 0: none was found so far; the walk goes on unless its top is 0. One lock hold,
- * bounded work.
+ * its length. 0: none was found so far; the walk goes on unless its top is 0. The node's reserve
+ * stays. One lock hold, bounded work.
  */
 size_t pagealloc_take_idle(struct pagealloc *pa, struct page_idle *idle, pfn_t *pfn);
 

@@ -70,7 +70,19 @@ static size_t look(struct page_region *region, size_t end, size_t min_pages, siz
 	return end - start;
 }
 
-static size_t take_locked(struct pagealloc *pa, struct page_idle *idle, unsigned *looks)
+/* How many idle frames may go: all but the reserve, which shall be at hand whatever the machine's
+ * owner is short of. */
+static size_t spare_locked(struct pagealloc *pa)
+{
+	size_t idle = pagealloc_left_locked(pa, true) - pagealloc_released_locked(pa);
+	size_t keep = atomic_load_explicit(&pa->keep_pages, memory_order_relaxed);
+
+	return idle > keep ? idle - keep : 0;
+}
+
+/* One look; spare: at most so many frames. */
+static size_t take_locked(struct pagealloc *pa, struct page_idle *idle, size_t spare,
+			  unsigned *looks)
 {
 	struct page_region *region = region_below(pa, idle->top);
 	size_t min_pages = idle->min_pages ? idle->min_pages : 1;
@@ -89,6 +101,10 @@ static size_t take_locked(struct pagealloc *pa, struct page_idle *idle, unsigned
 	if (end > region->end_bit)
 		end = region->end_bit;
 	n = look(region, end, min_pages, &bit);
+	if (n > spare) {
+		bit += n - spare;
+		n = spare;
+	}
 	if (n > 0) {
 		page_region_take(region, bit, n);
 		count_sub(&pa->free_pages, n);
@@ -100,10 +116,13 @@ static size_t take_locked(struct pagealloc *pa, struct page_idle *idle, unsigned
 size_t pagealloc_take_idle(struct pagealloc *pa, struct page_idle *idle, pfn_t *pfn)
 {
 	unsigned long irq = mm_lock_acquire(&pa->lock);
+	size_t spare = spare_locked(pa);
 	size_t n = 0;
 
+	if (spare == 0 || spare < idle->min_pages)
+		idle->top = 0;
 	for (unsigned looks = 0; looks < LOOKS && idle->top > 0 && n == 0; looks++)
-		n = take_locked(pa, idle, &looks);
+		n = take_locked(pa, idle, spare, &looks);
 	mm_lock_release(&pa->lock, irq);
 	*pfn = (pfn_t){idle->top};
 	return n;

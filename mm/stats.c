@@ -157,6 +157,11 @@ bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats)
 	return true;
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 bool slate_node_stats(unsigned node, struct slate_node_stats *stats)
 {
 	if (node >= mheap_node_count())
@@ -166,11 +171,12 @@ bool slate_node_stats(unsigned node, struct slate_node_stats *stats)
 	unsigned long irq = mm_lock_acquire(&heap->pages.lock);
 
 	stats->total_pages = heap->pages.total_pages + counter(&heap->carved_pages);
-	stats->released_pages = pagealloc_released_locked(&heap->pages);
-	stats->free_pages = heap->pages.free_pages - stats->released_pages;
-	stats->reserved_pages =
-		stats->free_pages < marks.reserve_pages ? stats->free_pages : marks.reserve_pages;
+	/* The reserve is a number of frames, not certain ones: released ones count last. */
+	stats->free_pages = heap->pages.free_pages;
+	stats->reserved_pages = smaller(stats->free_pages, marks.reserve_pages);
 	stats->free_pages -= stats->reserved_pages;
+	stats->released_pages = smaller(stats->free_pages, pagealloc_released_locked(&heap->pages));
+	stats->free_pages -= stats->released_pages;
 	mm_lock_release(&heap->pages.lock, irq);
 	stats->low_pages = marks.low_pages;
 	stats->high_pages = marks.high_pages;

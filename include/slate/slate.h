@@ -291,12 +291,13 @@ void slate_flush(void);
 
 /*
  * Give free frames back to whoever owns the machine, by port_page_discard(): at least that many if
- * there are so many, SIZE_MAX: all. Whole 2 MiB blocks go first, then runs of 64 KiB, then the
- * rest. The frames stay allocatable, and come back by being allocated; lower addresses are
- * preferred then, and higher ones given back. Returns how many were given back: less when the hook
- * refuses some, which ends the call, and 0 while another call is at work. slate_flush() first
- * makes more frames free. Up to 2 MiB look allocated to other CPUs for as long as the hook takes.
- * Context: any but NMI, as far as the hook allows; interrupts better enabled, for hooks are slow.
+ * there are so many, SIZE_MAX: all but the reserve. Whole 2 MiB blocks go first, then runs of 64
+ * KiB, then the rest. The frames stay allocatable, and come back by being allocated; lower
+ * addresses are preferred then, and higher ones given back. Returns how many were given back: less
+ * when the hook refuses some, which ends the call, and 0 while another call is at work.
+ * slate_flush() first makes more frames free. Up to 2 MiB look allocated to other CPUs for as long
+ * as the hook takes. Context: any but NMI, as far as the hook allows; interrupts better enabled,
+ * for hooks are slow.
  */
 size_t slate_scavenge(size_t pages);
 
