@@ -24,6 +24,9 @@
 #define MAGAZINE_OBJECT_BYTES ((size_t)256 << 10)
 #define DEPOT_OBJECT_BYTES    ((size_t)4 << 20)
 
+/* For frames twice that: what two CPUs with 1000 each give back at once must not spill. */
+#define DEPOT_FRAME_BYTES (2 * DEPOT_OBJECT_BYTES)
+
 /* Fewer objects than this make the exchange of magazines show in the cost of a pair. */
 #define REFILL_MIN 32u
 
@@ -98,7 +101,8 @@ static void cache_init(struct mcache *cache)
 void mcache_enable(unsigned class)
 {
 	size_t cap = clamp(MAGAZINE_OBJECT_BYTES / mcache_object_bytes(class), 2, MAGAZINE_CAP_MAX);
-	size_t depth = DEPOT_OBJECT_BYTES / (cap * mcache_object_bytes(class));
+	size_t bytes = class == PAGECLASS_FRAME ? DEPOT_FRAME_BYTES : DEPOT_OBJECT_BYTES;
+	size_t depth = bytes / (cap * mcache_object_bytes(class));
 
 	capacity[class] = (uint8_t)cap;
 	mcache_exchange_offset[class] =
