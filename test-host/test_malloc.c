@@ -102,6 +102,21 @@ static void large_sizes(void **state)
 	assert_nothing_lost(&before);
 }
 
+/* The largest class is no large object, by whatever call; nor is one aligned to a frame. */
+static void the_border_between_classes_and_large(void **state)
+{
+	(void)state;
+	assert_non_null(slate_alloc(32768));
+	assert_non_null(slate_alloc_flags(32768, SLATE_NOSCAN));
+	assert_non_null(slate_alloc_aligned(32768, 8, 0));
+	assert_non_null(slate_alloc_aligned(32768, 4096, 0));
+	assert_non_null(slate_alloc_aligned(100, 4096, 0));
+	assert_int_equal(stats().large_objects, 0);
+	assert_non_null(slate_alloc_flags(32769, SLATE_NOSCAN));
+	assert_non_null(slate_alloc_aligned(100, 8192, 0));
+	assert_int_equal(stats().large_objects, 2);
+}
+
 static void impossible_sizes(void **state)
 {
 	struct slate_stats before = stats();
@@ -145,6 +160,7 @@ static void good_sizes(void **state)
 	assert_int_equal(slate_good_size(32768), 32768);
 	assert_int_equal(slate_good_size(32769), 36864);
 	assert_int_equal(slate_good_size(SIZE_MAX), SIZE_MAX);
+	assert_int_equal(slate_good_size(SIZE_MAX / 2), SIZE_MAX / 2 + 1);
 }
 
 /* ---- Alignment ---- */
@@ -316,16 +332,22 @@ static void realloc_of_null_and_to_0(void **state)
 	assert_nothing_lost(&before);
 }
 
+/* The first object of a span is aligned to anything: decoys take it. */
 static void realloc_keeps_alignment(void **state)
 {
-	void *p = slate_alloc_aligned(100, 128, 0);
-
 	(void)state;
-	for (size_t size = 200; size < 40000; size += size / 2) {
-		p = slate_realloc(p, size);
-		assert_int_equal((uintptr_t)p % 128, 0);
+	for (size_t align = 16; align <= 4096; align *= 2) {
+		void *p = slate_alloc_aligned(100, align, 0);
+
+		for (size_t size = 120; size < 40000; size += size / 3) {
+			for (int decoy = 0; decoy < 3; decoy++)
+				assert_non_null(slate_alloc(size));
+			p = slate_realloc(p, size);
+			assert_non_null(p);
+			assert_int_equal((uintptr_t)p % align, 0);
+		}
+		host_boot(MIB, 16 * MIB);
 	}
-	slate_free(p);
 }
 
 static void realloc_that_fails_leaves_the_object(void **state)
@@ -447,8 +469,15 @@ static void interior_pointers(void **state)
 	(void)state;
 	expect_report(SLATE_CRIME_INTERIOR);
 	slate_free(p + 8);
+	if (SLATE_DEBUG)
+		assert_int_equal(reports_seen(), 1); /* at once */
 	slate_flush();
 	assert_int_equal(reported()->object, (uintptr_t)p);
+	assert_int_equal(reported()->object_bytes, 64);
+	assert_int_equal(reported()->span_pages, sizeclass_pages[sizeclass_of(64)]);
+	assert_true(reported()->span_base <= (uintptr_t)p &&
+		    (uintptr_t)p <
+			    reported()->span_base + reported()->span_pages * SLATE_PAGE_SIZE);
 	expect_report(SLATE_CRIME_INTERIOR);
 	slate_free(large + 4096);
 	assert_int_equal(reported()->object, (uintptr_t)large);
@@ -491,6 +520,17 @@ static void wrong_sizes(void **state)
 	reported();
 	slate_free_sized(p, 64);
 	slate_free_sized(large, 100000);
+}
+
+/* What is no object at all is reported as that, whatever size comes with it. */
+static void sized_free_of_a_foreign_pointer(void **state)
+{
+	int local;
+
+	(void)state;
+	expect_report(SLATE_CRIME_FOREIGN);
+	slate_free_sized(&local, sizeof(local));
+	assert_string_equal(reported()->call, "slate_free_sized");
 }
 
 static void frames_are_no_objects(void **state)
@@ -547,6 +587,7 @@ int main(void)
 		SMALL(every_class_and_its_neighbours),
 		SMALL(size_0_is_unique),
 		SMALL(large_sizes),
+		SMALL(the_border_between_classes_and_large),
 		SMALL(impossible_sizes),
 		SMALL(many_objects_do_not_overlap),
 		SMALL(good_sizes),
@@ -571,6 +612,7 @@ int main(void)
 		SMALL(interior_pointers),
 		SMALL(misaligned_pointers),
 		SMALL(wrong_sizes),
+		SMALL(sized_free_of_a_foreign_pointer),
 		SMALL(frames_are_no_objects),
 		SMALL(sizes_of_what_is_no_object),
 		SMALL(the_text_of_a_misuse),

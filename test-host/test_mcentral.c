@@ -33,6 +33,10 @@ static void check(size_t partial, size_t full, size_t taken)
 	assert_int_equal(list_length(&central->full), full);
 	assert_int_equal(central->spans, partial + full);
 	assert_int_equal(central->objects, taken);
+	/* what is on no list went back to the heap */
+	assert_int_equal(mheaps[0].span_count, partial + full);
+	assert_int_equal(atomic_load(&mheaps[0].object_pages),
+			 (partial + full) * sizeclass_pages[class >> 1]);
 	assert_int_equal(slate_validate(), 0);
 }
 

@@ -224,6 +224,38 @@ static void batches_of_frames(void **state)
 	assert_int_equal(counter(&mheaps[0].frame_pages), 0);
 }
 
+/* More than one hold of the lock may bring: as many as it does. */
+static void a_batch_is_bounded(void **state)
+{
+	void *slots[256];
+	unsigned got;
+
+	(void)state;
+	memset(slots, 0, sizeof(slots));
+	got = mheap_take_frames(slots, 256);
+	assert_true(got > 0 && got < 256);
+	assert_null(slots[got]);
+	assert_int_equal(counter(&mheaps[0].frame_pages), got);
+	assert_null(mheap_give_frames(slots, got));
+}
+
+/* A scattered batch in any order: each frame is free afterwards. */
+static void a_shuffled_batch(void **state)
+{
+	void *slots[60];
+	void *shuffled[60];
+
+	(void)state;
+	assert_int_equal(mheap_take_frames(slots, 60), 60);
+	for (unsigned i = 0; i < 30; i++)
+		shuffled[i * 7 % 30] = slots[2 * i];
+	assert_null(mheap_give_frames(shuffled, 30));
+	for (unsigned i = 0; i < 60; i++)
+		assert_int_equal(pagealloc_is_allocated(&mheaps[0].pages, slot_to_frame(slots[i])),
+				 i & 1);
+	assert_int_equal(slate_validate(), 0);
+}
+
 static void a_bad_frame_in_a_batch(void **state)
 {
 	void *slots[8];
@@ -301,6 +333,8 @@ int main(void)
 		SMALL(runs_come_and_go),
 		SMALL(runs_that_are_none_are_refused_whole),
 		SMALL(batches_of_frames),
+		SMALL(a_batch_is_bounded),
+		SMALL(a_shuffled_batch),
 		SMALL(a_bad_frame_in_a_batch),
 		SMALL(metadata_is_fed_from_frames),
 		SMALL(permanent_metadata_is_aligned),

@@ -29,6 +29,7 @@ static void a_fresh_span_is_all_free(void **state)
 		assert_int_equal(span.allocated, 0);
 		assert_int_equal(span.elem_count, sizeclass_elems[c]);
 		assert_int_equal(span.elem_bytes, sizeclass_bytes[c]);
+		assert_int_equal(span.page_class, c << 1);
 		assert_int_equal(mspan_state(&span), MSPAN_IN_USE);
 		assert_false(mspan_is_full(&span));
 		assert_false(list_is_linked(&span.link));
@@ -187,6 +188,19 @@ static void a_large_span(void **state)
 	assert_null(mspan_validate(&span));
 }
 
+static void a_manual_span(void **state)
+{
+	(void)state;
+	mspan_init_manual(&span, (void *)BASE, 5, 4 * SLATE_PAGE_SIZE);
+	assert_int_equal(mspan_state(&span), MSPAN_MANUAL);
+	assert_int_equal(span.pages, 5);
+	assert_int_equal(span.elem_bytes, 4 * SLATE_PAGE_SIZE);
+	assert_int_equal(span.page_class, PAGECLASS_STACK);
+	assert_true(mspan_is_full(&span));
+	assert_true(mspan_is_taken(&span, BASE));
+	assert_null(mspan_validate(&span));
+}
+
 static void a_large_span_is_claimed_once(void **state)
 {
 	(void)state;
@@ -202,6 +216,7 @@ static void names_of_states(void **state)
 	assert_string_equal(mspan_state_name(MSPAN_DEAD), "dead");
 	assert_string_equal(mspan_state_name(MSPAN_IN_USE), "in use");
 	assert_string_equal(mspan_state_name((enum mspan_state)77), "unknown");
+	assert_string_equal(mspan_state_name(MSPAN_STATES), "unknown");
 }
 
 /* Each equation of mspan_validate(), broken. */
@@ -290,6 +305,7 @@ int main(void)
 		BARE(is_taken),
 		BARE(bits_from_outside),
 		BARE(a_large_span),
+		BARE(a_manual_span),
 		BARE(a_large_span_is_claimed_once),
 		BARE(names_of_states),
 		BARE(contradictions_are_found),

@@ -138,6 +138,8 @@ static void refusals_and_drains(void **state)
 	assert_int_equal(after.drains, before.drains + 1);
 	assert_true(pfn_is_none(slate_page_alloc(100000, NULL)));
 	assert_int_equal(stats().failures, before.failures + 2);
+	host_boot(MIB, 4 * MIB);
+	assert_int_equal(stats().failures + stats().drains, 0);
 }
 
 static void reports_and_leaks(void **state)
