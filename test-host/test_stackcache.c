@@ -282,7 +282,7 @@ static void the_other_frees_refuse_a_stack(void **state)
 		reported();
 	}
 	expect_report(SLATE_CRIME_PAGE_FREE);
-	slate_page_free(virt_to_pfn(stack), 2);
+	(slate_page_free)(virt_to_pfn(stack), 2);
 	reported();
 	slate_stack_free(stack);
 	check_at_rest();
