@@ -15,6 +15,7 @@ const struct command commands[] = {
 	{"help", "", "this list", cmd_help},
 	{"mem", "", "the memory map, and who holds what", cmd_mem},
 	{"stats", "", "classes, CPUs, frames, nodes", cmd_stats},
+	{"frames", "", "a map of memory: who holds which frames", cmd_frames},
 	{"scavenge", "[FRAMES]", "give free frames back to the hypervisor; all", cmd_scavenge},
 	{"alloc", "SIZE", "allocate an object (SIZE: 64, 4k, 1m); prints its address", cmd_alloc},
 	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},

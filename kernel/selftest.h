@@ -23,10 +23,12 @@ extern const struct pure_test selftest_hotplug[];
 extern const struct pure_test selftest_cpu[];
 extern const struct pure_test selftest_misuse[];
 extern const struct pure_test selftest_memory[];
+extern const struct pure_test selftest_pressure[];
 extern const struct pure_test selftest_stack[];
 extern const struct pure_test selftest_scavenge[];
 
-/* Give back what a failed test of selftest_memory or selftest_scavenge held. */
+/* Give back what a failed test of that table held. */
+void selftest_pressure_clean_up(void);
 void selftest_memory_clean_up(void);
 void selftest_scavenge_clean_up(void);
 

@@ -80,6 +80,23 @@ struct arena *arena_of(pfn_t pfn)
 	return atomic_load_explicit(arena_slot(block, number), memory_order_acquire);
 }
 
+pfn_t arena_next(pfn_t pfn)
+{
+	size_t number = arena_number(pfn);
+
+	while (number >> INDEX_BITS == 0) {
+		if (!block_of(number))
+			number = (number | (L2_ENTRIES - 1)) + 1;
+		else if (!arena_of((pfn_t){number << ARENA_PAGE_SHIFT}))
+			number++;
+		else if (number == arena_number(pfn))
+			return pfn;
+		else
+			return (pfn_t){number << ARENA_PAGE_SHIFT};
+	}
+	return SLATE_PFN_NONE;
+}
+
 /* ---- Registration ---- */
 
 bool arena_window_make(pfn_t first, size_t pages, void *(*alloc)(void *, size_t), void *arg)

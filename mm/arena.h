@@ -79,6 +79,9 @@ bool arena_register(pfn_t pfn, size_t pages, void *(*alloc)(void *arg, size_t si
 /* Bytes that arena_register() would ask for now, at most. */
 size_t arena_register_bytes(pfn_t pfn, size_t pages);
 
+/* The first frame from pfn on that lies in an arena, or SLATE_PFN_NONE. */
+pfn_t arena_next(pfn_t pfn);
+
 /* The arena that holds pfn, or NULL. Any frame number, also garbage. Lock-free. */
 struct arena *arena_of(pfn_t pfn);
 

@@ -155,6 +155,15 @@ void pagealloc_for_each_region(struct pagealloc *pa, void (*fn)(pfn_t pfn, size_
 void pagealloc_for_each_free(struct pagealloc *pa, void (*fn)(pfn_t pfn, size_t pages, void *arg),
 			     void *arg);
 
+struct pagealloc_count {
+	size_t pages;    /* this node's frames in the range */
+	size_t free;     /* of these, released ones among them */
+	size_t released; /* of these */
+};
+
+/* Count the frames of [pfn, pfn + pages), at most a chunk (512), under one lock hold. */
+struct pagealloc_count pagealloc_count(struct pagealloc *pa, pfn_t pfn, size_t pages);
+
 /*
  * Bitmaps against summaries against counts against hints. NULL when consistent, else static text
  * that names the contradiction, and its frame in *where.

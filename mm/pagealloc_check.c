@@ -7,6 +7,7 @@
  *   a released frame is a free one; released_pages = ones of that bitmap
  *   free_pages of the node = sum over its regions
  */
+#include "mm/mmdebug.h"
 #include "mm/page_search.h"
 #include "mm/pagealloc_node.h"
 
@@ -41,6 +42,43 @@ void pagealloc_for_each_free(struct pagealloc *pa, void (*fn)(pfn_t pfn, size_t 
 		}
 	}
 	mm_lock_release(&pa->lock, irq);
+}
+
+/* Add the region's part of [start, end). */
+static void count_region(const struct page_region *region, size_t start, size_t end,
+			 struct pagealloc_count *count)
+{
+	if (start < region->base)
+		start = region->base;
+	if (end > region->base + region->pages)
+		end = region->base + region->pages;
+	if (start >= end)
+		return;
+	count->pages += end - start;
+	start -= region->origin;
+	end -= region->origin;
+	if (bitmap_all_zero(region->bitmap, start, end))
+		count->free += end - start;
+	else
+		count->free += end - start - bitmap_count_set(region->bitmap, start, end);
+	if (region->released_pages)
+		count->released += bitmap_count_set(region->released, start, end);
+}
+
+struct pagealloc_count pagealloc_count(struct pagealloc *pa, pfn_t pfn, size_t pages)
+{
+	struct pagealloc_count count = {.pages = 0};
+	unsigned long irq;
+
+	MM_ASSERT(pages <= PAGE_CHUNK_PAGES);
+	irq = mm_lock_acquire(&pa->lock);
+	for (struct page_region *region = pagealloc_regions(pa);
+	     region && region->base < pfn.v + pages; region = pagealloc_next(region))
+		count_region(region, pfn.v, pfn.v + pages, &count);
+	if (pa->isolated)
+		count_region(pa->isolated, pfn.v, pfn.v + pages, &count);
+	mm_lock_release(&pa->lock, irq);
+	return count;
 }
 
 /* ---- Proof ---- */

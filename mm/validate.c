@@ -167,6 +167,34 @@ static void check_cached(struct findings *findings)
 	}
 }
 
+/*
+ * total = free + cached + objects + manual + stacks + metadata + reserved + released. manual is
+ * what callers and caches hold together less what caches hold; so the sum tells little beyond the
+ * nodes' own, but that no more frames can be in caches than were ever taken: else manual exceeds
+ * the total.
+ */
+static bool total_agrees(void)
+{
+	struct slate_stats stats;
+
+	slate_stats(&stats);
+	return stats.manual_pages <= stats.total_pages &&
+	       stats.total_pages == stats.free_pages + stats.cached_pages + stats.object_pages +
+					    stats.manual_pages + stats.stack_pages +
+					    stats.metadata_pages + stats.reserved_pages +
+					    stats.released_pages;
+}
+
+static void check_total(struct findings *findings)
+{
+	for (unsigned attempt = 0; attempt < SUM_ATTEMPTS; attempt++) {
+		if (total_agrees())
+			return;
+		port_relax();
+	}
+	found(findings, "the holders' frames are not all frames", 0);
+}
+
 size_t slate_validate(void)
 {
 	struct findings findings = {.count = 0};
@@ -178,6 +206,7 @@ size_t slate_validate(void)
 			check_mcentral(class, &findings);
 	}
 	check_cached(&findings);
+	check_total(&findings);
 	if (findings.count > 0) {
 		struct slate_report report = {
 			.crime = SLATE_CRIME_CORRUPT,

@@ -95,6 +95,27 @@ bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats);
 /* Returns false for a node without memory. */
 bool slate_node_stats(unsigned node, struct slate_node_stats *stats);
 
+/* Who holds the frames of a block of addresses. */
+struct slate_frame_block {
+	pfn_t start;       /* a multiple of the block's length */
+	size_t pages;      /* frames of ours in it: the sum of what follows */
+	size_t free_pages; /* the reserve among them */
+	size_t released_pages;
+	size_t object_pages;
+	size_t stack_pages;
+	size_t frame_pages; /* callers' frames, and free ones in per-CPU caches */
+	size_t metadata_pages;
+};
+
+/*
+ * Call fn for each aligned block of block_pages frames (a power of two) that has frames of ours, in
+ * ascending order. No lock is held: fn may do anything, other CPUs may run, and what moves
+ * meanwhile may be counted where it was or where it is. Time grows with the memory: some hundred
+ * instructions for 2 MiB that are free, a few for each frame that is not. Context: any but NMI.
+ */
+void slate_frames_walk(size_t block_pages,
+		       void (*fn)(const struct slate_frame_block *block, void *arg), void *arg);
+
 /*
  * Walk over everything and prove that it is consistent: bitmaps against summaries, spans against
  * arena maps, lists against states, the equation above. The first contradiction goes to
