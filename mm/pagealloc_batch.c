@@ -12,10 +12,8 @@
 /* Chunks that a batch takes from. */
 #define TAKE_CHUNKS 3u
 
-/* Work of one lock hold when frames come back, in words; going to another chunk counts as several.
- */
-#define GIVE_WORK        24u
-#define GIVE_CHUNK_WORDS 8u
+/* Words of one lock hold when frames come back; they lie in one chunk, but wrong ones anywhere. */
+#define GIVE_WORK 6u
 
 /* ---- Out ---- */
 
@@ -182,12 +180,14 @@ static void give_some_locked(struct pagealloc *pa, struct giving *giving)
 			continue;
 		}
 		size_t bit = (pfn.v - region->origin) & ~BITWORD_MASK;
+
+		if (chunk != PAGE_BIT_NONE && bit >> PAGE_CHUNK_SHIFT != chunk)
+			break;
+		chunk = bit >> PAGE_CHUNK_SHIFT;
+
 		bitword_t mask = gather_word(giving, region);
 
 		give_word(giving, region, bit, mask, giving->at - at);
-		if (bit >> PAGE_CHUNK_SHIFT != chunk)
-			work += GIVE_CHUNK_WORDS;
-		chunk = bit >> PAGE_CHUNK_SHIFT;
 	}
 	count_add(&pa->free_pages, giving->freed - freed);
 }
