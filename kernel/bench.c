@@ -11,7 +11,7 @@
 
 #define BENCH_WARM_UP 3
 
-static const struct bench *const tables[] = {bench_objects, bench_pages, NULL};
+static const struct bench *const tables[] = {bench_objects, bench_pages, bench_both, NULL};
 
 static bool counts_instructions;
 

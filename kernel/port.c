@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * port.c - the demo kernel's side of <slate/port.h>: everything the allocator asks of a kernel.
+ * port.c - the demo kernel's side of <slate/port.h>: everything the allocator asks of a
+ * kernel but the interrupt mask (irqoff.c).
  */
 #include <slate/port.h>
 #include <slate/report.h>
@@ -23,16 +24,6 @@ static struct {
 	size_t other_count;
 	struct slate_report last;
 } fault = {.lock = SPINLOCK_INIT};
-
-unsigned long port_irq_save(void)
-{
-	return arch_irq_save();
-}
-
-void port_irq_restore(unsigned long state)
-{
-	arch_irq_restore(state);
-}
 
 bool port_irq_enabled(void)
 {
