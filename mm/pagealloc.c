@@ -152,12 +152,7 @@ static bool fit_is_plain(const struct page_fit *fit, const struct page_region *r
 	       (fit->end.v == 0 || fit->end.v >= region->base + region->pages);
 }
 
-/*
- * Let other CPUs in for a moment. False: the region was isolated meanwhile, nothing may be taken
- * there. Its next one is still the right one: only one region goes at a time.
- */
-static bool pause_search_locked(struct pagealloc *pa, struct page_region *region,
-				unsigned long *irq)
+bool pagealloc_pause_locked(struct pagealloc *pa, struct page_region *region, unsigned long *irq)
 {
 	mm_lock_assert_held(&pa->lock);
 	region->searches++;
@@ -182,7 +177,7 @@ static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
 	if (n <= NEAR_PAGES && page_region_take(region, search.from, n))
 		return search.from;
 	while ((result = page_search_step(&search)) == PAGE_SEARCH_MORE) {
-		if (!pause_search_locked(pa, region, irq))
+		if (!pagealloc_pause_locked(pa, region, irq))
 			return PAGE_BIT_NONE;
 	}
 	if (result == PAGE_SEARCH_NONE)
@@ -211,7 +206,7 @@ take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsi
 		 */
 		if (region->pending[1] != SIZE_MAX) {
 			page_region_settle_one(region);
-			if (!pause_search_locked(pa, region, irq))
+			if (!pagealloc_pause_locked(pa, region, irq))
 				return PAGE_BIT_NONE;
 		}
 		bit = page_search_tree(region, n);
@@ -252,9 +247,12 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 	struct page_region *region;
 	size_t bit = PAGE_BIT_NONE;
 	unsigned long irq;
+	pfn_t pfn;
 
 	if (n == 0)
 		return SLATE_PFN_NONE;
+	if (n > PAGEALLOC_PIECE && pagealloc_alloc_long(pa, n, fit, &pfn))
+		return pfn;
 	irq = mm_lock_acquire(&pa->lock);
 	region = pagealloc_left_locked(pa, fit && fit->reserve) >= n ? pagealloc_regions(pa) : NULL;
 	for (; region; region = pagealloc_next(region)) {
@@ -281,6 +279,8 @@ bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n)
 
 	if (n == 0)
 		return false;
+	if (n > PAGEALLOC_PIECE)
+		return pagealloc_alloc_at_long(pa, pfn, n);
 	irq = mm_lock_acquire(&pa->lock);
 	region = pagealloc_recent_locked(pa, pfn);
 	taken = region && region != pa->isolated && page_region_holds(region, pfn, n) &&
@@ -293,8 +293,7 @@ bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n)
 
 /* ---- Freeing ---- */
 
-/* Frames from pfn on that are allocated ones of this node, at most n. */
-static size_t count_taken_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
+size_t pagealloc_count_taken_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
 {
 	size_t done = 0;
 
@@ -337,7 +336,7 @@ static void give_all_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
 static __attribute__((noinline)) size_t free_anywhere_locked(struct pagealloc *pa, pfn_t pfn,
 							     size_t n)
 {
-	size_t taken = count_taken_locked(pa, pfn, n);
+	size_t taken = pagealloc_count_taken_locked(pa, pfn, n);
 
 	if (taken == n)
 		give_all_locked(pa, pfn, n);
@@ -351,6 +350,8 @@ size_t pagealloc_free(struct pagealloc *pa, pfn_t pfn, size_t n)
 
 	if (n == 0)
 		return 0;
+	if (n > PAGEALLOC_PIECE)
+		return pagealloc_free_long(pa, pfn, n);
 	irq = mm_lock_acquire(&pa->lock);
 	region = pa->recent;
 	if (region && page_region_holds(region, pfn, n) &&

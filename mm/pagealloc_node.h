@@ -65,4 +65,24 @@ static inline struct page_region *pagealloc_recent_locked(struct pagealloc *pa, 
 	return region;
 }
 
+/*
+ * Let other CPUs in for a moment. False: the region was isolated meanwhile, nothing may be taken
+ * there. Its next one is still the right one: only one region goes at a time.
+ */
+bool pagealloc_pause_locked(struct pagealloc *pa, struct page_region *region, unsigned long *irq);
+
+/* Frames from pfn on that are allocated ones of this node, at most n. */
+size_t pagealloc_count_taken_locked(struct pagealloc *pa, pfn_t pfn, size_t n);
+
+/* ---- Long runs (pagealloc_long.c) ---- */
+
+/* Longer runs than this, in frames, are taken and given in pieces of it. */
+#define PAGEALLOC_PIECE (4 * PAGE_CHUNK_PAGES)
+
+/* The calls of pagealloc.h for n > PAGEALLOC_PIECE. The first one is false when other CPUs were
+ * faster again and again. */
+bool pagealloc_alloc_long(struct pagealloc *pa, size_t n, const struct page_fit *fit, pfn_t *pfn);
+bool pagealloc_alloc_at_long(struct pagealloc *pa, pfn_t pfn, size_t n);
+size_t pagealloc_free_long(struct pagealloc *pa, pfn_t pfn, size_t n);
+
 #endif
