@@ -108,14 +108,30 @@ static uint64_t map_memory(uint64_t base, uint64_t end)
 	return base < end ? mmu_map_ram(base, end) : mapped;
 }
 
-static void map_memories(void)
+/* The lowest memory that begins at or above base, or NULL. */
+static const struct slate_range *next_memory(uint64_t base)
 {
+	const struct slate_range *first = NULL;
+
 	for (size_t i = 0; i < boot_info.map.count; i++) {
 		const struct slate_range *r = &boot_info.map.ranges[i];
+
+		if (r->type == SLATE_RANGE_USABLE && r->base >= base &&
+		    (!first || r->base < first->base))
+			first = r;
+	}
+	return first;
+}
+
+/* Ascending: what is mapped page by page is the lowest, where stacks will lie. */
+static void map_memories(void)
+{
+	const struct slate_range *r;
+
+	for (uint64_t base = 0; (r = next_memory(base)) != NULL; base = r->base + 1) {
 		uint64_t end;
 
-		if (r->type != SLATE_RANGE_USABLE ||
-		    __builtin_add_overflow(r->base, r->size_bytes, &end))
+		if (__builtin_add_overflow(r->base, r->size_bytes, &end))
 			continue;
 		end = map_memory(r->base, end);
 		if (end > boot_info.mapped_limit)
