@@ -16,7 +16,8 @@
 #include "kernel/smp.h"
 #include "lib/spinlock.h"
 
-#define IPI_TIMEOUT_MS 10000
+/* A CPU of a virtual machine may get no time at all for seconds; this only ends what hangs. */
+#define IPI_TIMEOUT_MS 60000
 
 enum mailbox_state { MAILBOX_EMPTY, MAILBOX_POSTED, MAILBOX_TAKEN, MAILBOX_DONE };
 

@@ -90,7 +90,7 @@ static void test_masked_callers(void)
 
 	begin();
 	state = arch_irq_save();
-	hoard_take_singles(&hoard);
+	hoard_take(&hoard, 0);
 	/* a run: the caches of other CPUs may hold single frames */
 	object = slate_alloc(40000);
 	arch_irq_restore(state);

@@ -232,6 +232,9 @@ static int take_boot_map(const struct slate_memmap *map)
 		window_end = window_first;
 		if (!grow_node(map, node, pools, &metadata))
 			return SLATE_ENOMEM;
+		/* The pool of a huge machine fills arenas of its own. */
+		if (!arena_register(pool->start, pool->pages, window_alloc, &metadata))
+			return SLATE_ENOMEM;
 		memrange_mark_metadata(pool->start, pool->pages);
 		mheap_note_carved(map->ranges[pool->range].node, pool->pages);
 		if (bootmem_left(&metadata) > donated_bytes) {
