@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <slate/port.h>
+
 #include "test-host/unit.h"
 
 #include "mm/directmap.h"
