@@ -165,6 +165,17 @@ struct pagealloc_count {
 /* Count the frames of [pfn, pfn + pages), at most a chunk (512), under one lock hold. */
 struct pagealloc_count pagealloc_count(struct pagealloc *pa, pfn_t pfn, size_t pages);
 
+/* Frames that are all free, all released or all allocated. */
+struct pagealloc_run {
+	size_t pages; /* 0: the first one is not this node's */
+	bool free;
+	bool released; /* and free */
+};
+
+/* What pfn and its followers, at most pages of them and at most a chunk (512), are; one lock hold.
+ */
+struct pagealloc_run pagealloc_run_at(struct pagealloc *pa, pfn_t pfn, size_t pages);
+
 /*
  * Bitmaps against summaries against counts against hints. NULL when consistent, else static text
  * that names the contradiction, and its frame in *where.

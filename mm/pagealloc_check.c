@@ -81,6 +81,52 @@ struct pagealloc_count pagealloc_count(struct pagealloc *pa, pfn_t pfn, size_t p
 	return count;
 }
 
+/* The region, isolated or not, that pfn lies in. */
+static const struct page_region *region_at_locked(struct pagealloc *pa, pfn_t pfn)
+{
+	struct page_region *region = pagealloc_regions(pa);
+
+	mm_lock_assert_held(&pa->lock);
+	while (region && page_region_bit(region, pfn) == PAGE_BIT_NONE)
+		region = pagealloc_next(region);
+	if (!region && pa->isolated && page_region_bit(pa->isolated, pfn) != PAGE_BIT_NONE)
+		region = pa->isolated;
+	return region;
+}
+
+/* Where the run of equal bits that begins at bit ends. */
+static size_t equal_until(const bitword_t *map, size_t bit, size_t end)
+{
+	return bitmap_test(map, bit) ? bitmap_next_zero(map, bit, end)
+				     : bitmap_next_set(map, bit, end);
+}
+
+struct pagealloc_run pagealloc_run_at(struct pagealloc *pa, pfn_t pfn, size_t pages)
+{
+	struct pagealloc_run run = {.pages = 0};
+	unsigned long irq;
+
+	MM_ASSERT(pages > 0 && pages <= PAGE_CHUNK_PAGES);
+	irq = mm_lock_acquire(&pa->lock);
+	const struct page_region *region = region_at_locked(pa, pfn);
+
+	if (region) {
+		size_t bit = page_region_bit(region, pfn);
+		size_t left = region->end_bit - bit;
+		size_t end = bit + (left < pages ? left : pages);
+
+		run.free = !bitmap_test(region->bitmap, bit);
+		end = equal_until(region->bitmap, bit, end);
+		if (run.free && region->released_pages) {
+			run.released = bitmap_test(region->released, bit);
+			end = equal_until(region->released, bit, end);
+		}
+		run.pages = end - bit;
+	}
+	mm_lock_release(&pa->lock, irq);
+	return run;
+}
+
 /* ---- Proof ---- */
 
 static const char *check_bounds(const struct page_region *region, pfn_t *where)

@@ -55,6 +55,20 @@ refuses() {
 	[ "$status" -eq 2 ] && [ -s "$out/message" ]
 }
 
+# heapmap_refuses TEXT...: status 1, and a message that names the log.
+heapmap_refuses() {
+	local status=0
+
+	heapmap "$@" 2>"$out/message" || status=$?
+	cat "$out/message"
+	[ "$status" -eq 1 ] && grep -q '^slate-heapmap: -' "$out/message"
+}
+
+# heapmap TEXT...: what tools/slate-heapmap makes of a log.
+heapmap() {
+	printf '%s\n' "$@" | tools/slate-heapmap -o "$out/heapmap.html" - && grep -q '"runs":\[\[' "$out/heapmap.html"
+}
+
 row "the default machine" says "qemu-system-x86_64 -nodefaults -display none -no-reboot -accel tcg -smp 4 -serial mon:stdio"
 row "512M by default" says " -m 512M "
 row "commands reach the command line" says "-append run=\\\"mem\\;\\ selftest\\\"" --run 'mem; selftest'
@@ -127,6 +141,13 @@ row "a leak at the end is a failure" sums "2 1" leak
 row "a program without cases is a failure" sums "0 1" empty
 row "a skipped case is neither" sums "0 0" skipped
 row "programs are summed up" sums "4 2" all-good one-bad crash
+
+begin='heapmap begin page 4096 counter 7'
+row "a heap map becomes a page" heapmap 'boot' "$begin" 'class 26 104 118' 'at 50000 o26.3.32 .71*2 s5' 'heapmap end runs 4' 'end'
+row "a heap map without its end is refused" heapmap_refuses "$begin" 'at 50000 .71'
+row "a heap map that lost a run is refused" heapmap_refuses "$begin" 'at 50000 .71' 'heapmap end runs 2'
+row "a span of an unknown class is refused" heapmap_refuses "$begin" 'at 50000 o26.3.32' 'heapmap end runs 1'
+row "a log without a heap map is refused" heapmap_refuses 'All commands passed.'
 
 if [ -n "$counts" ]; then
 	echo "$passed $failed" >"$counts"
