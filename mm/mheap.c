@@ -361,8 +361,31 @@ void mheap_publish_manual(struct mspan *span, size_t usable_pages, size_t spare_
 	register_span(span);
 }
 
+/* Its state or its counts say that it is not free: it stays out of circulation. */
+static void report_busy(const struct mspan *span, const char *why)
+{
+	struct slate_report report = {
+		.crime = SLATE_CRIME_CORRUPT,
+		.call = "mheap_free_span",
+		.detail = why,
+		.address = span->base,
+		.object_bytes = span->elem_bytes,
+		.span_base = span->base,
+		.span_pages = span->pages,
+	};
+
+	mm_leak_add(span->allocated);
+	mm_report(&report);
+}
+
 void mheap_free_span(struct mspan *span)
 {
+	const char *why = mspan_why_busy(span);
+
+	if (why) {
+		report_busy(span, why);
+		return;
+	}
 	struct mheap *heap = &mheaps[span->node];
 	pfn_t pfn = virt_to_pfn((void *)span->base);
 	size_t pages = span->pages;

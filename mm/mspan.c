@@ -12,6 +12,17 @@
 _Static_assert(SIZECLASS_MAX_ELEMS <= 8 * MSPAN_BITS_BYTES, "a bitmap holds a bit per object");
 _Static_assert(SIZECLASS_MAX_ELEMS <= UINT16_MAX, "counts are 16 bits");
 
+/* Bit j of entry i: state i may become state j. See mspan_transition(). */
+static const uint8_t may_become[MSPAN_STATES] = {
+	[MSPAN_DEAD] = 1 << MSPAN_IN_USE | 1 << MSPAN_MANUAL,
+	[MSPAN_IN_USE] = 1 << MSPAN_MANUAL | 1 << MSPAN_CLAIMED | 1 << MSPAN_DEAD,
+	[MSPAN_MANUAL] = 1 << MSPAN_IN_USE | 1 << MSPAN_CLAIMED | 1 << MSPAN_DEAD,
+	[MSPAN_CLAIMED] = 1 << MSPAN_DEAD,
+};
+
+/* (a) relaxed: only that no two spans get the same number is of interest */
+static _Atomic uint32_t generations;
+
 static unsigned words_of(const struct mspan *span)
 {
 	return (span->elem_count + MSPAN_WORD_BITS - 1) / MSPAN_WORD_BITS;
@@ -33,6 +44,9 @@ static void span_set_up(struct mspan *span, void *base, unsigned span_class,
 	list_node_init(&span->all_link);
 	for (unsigned i = 0; i < words_of(span); i++)
 		span->alloc_bits[i] = 0;
+	atomic_store_explicit(&span->generation,
+			      atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed),
+			      memory_order_relaxed);
 	/* release: pairs with the acquire in mspan_state() */
 	atomic_store_explicit(&span->state, (uint8_t)state, memory_order_release);
 }
@@ -81,6 +95,7 @@ unsigned long *mspan_kill(struct mspan *span)
 {
 	unsigned long *bits = span->alloc_bits;
 
+	MM_ASSERT(may_become[mspan_state(span)] >> MSPAN_DEAD & 1);
 	/* release: pairs with the acquire in mspan_state() */
 	atomic_store_explicit(&span->state, MSPAN_DEAD, memory_order_release);
 	return bits == span->inline_bits ? NULL : bits;
@@ -90,6 +105,7 @@ bool mspan_transition(struct mspan *span, enum mspan_state from, enum mspan_stat
 {
 	uint8_t expected = (uint8_t)from;
 
+	MM_ASSERT(may_become[from] >> to & 1);
 	/* relaxed: of two callers one wins; what the winner writes later is ordered by the locks it
 	 * takes */
 	return atomic_compare_exchange_strong_explicit(&span->state, &expected, (uint8_t)to,
@@ -174,6 +190,23 @@ const char *mspan_state_name(enum mspan_state state)
 	static const char *const names[MSPAN_STATES] = {"dead", "in use", "manual", "claimed"};
 
 	return (unsigned)state < MSPAN_STATES ? names[state] : "unknown";
+}
+
+const char *mspan_why_busy(const struct mspan *span)
+{
+	enum mspan_state state = mspan_state(span);
+
+	if (state == MSPAN_DEAD)
+		return "a span goes home that is dead already";
+	if (list_is_linked(&span->link))
+		return "a span goes home that is still listed";
+	if (span->page_class == PAGECLASS_LARGE)
+		return NULL;
+	if (state == MSPAN_MANUAL)
+		return "a manual span goes home that its owner has not let go";
+	if (state == MSPAN_IN_USE && span->allocated > 0)
+		return "a span goes home while objects of it are out";
+	return NULL;
 }
 
 const char *mspan_validate(const struct mspan *span)

@@ -51,9 +51,10 @@ struct mspan {
 	_Atomic uint8_t state; /* (a) enum mspan_state: release when set up, acquire in checks */
 	struct list link;      /* (m) in one of the mcentral's lists */
 
-	size_t pages;                                  /* (c) */
-	struct list all_link;                          /* (h) in the mheap's registry */
-	uint8_t node;                                  /* (c) NUMA node of its frames */
+	size_t pages;                /* (c) */
+	struct list all_link;        /* (h) in the mheap's registry */
+	uint8_t node;                /* (c) NUMA node of its frames */
+	_Atomic uint32_t generation; /* (a) relaxed: another for each span that the struct is */
 	unsigned long inline_bits[MSPAN_INLINE_WORDS]; /* (m) */
 };
 
@@ -107,8 +108,18 @@ static inline enum mspan_state mspan_state(const struct mspan *span)
 	return (enum mspan_state)atomic_load_explicit(&span->state, memory_order_acquire);
 }
 
-/* From one state to another, by one caller only; false for all others. */
+/*
+ * From one state to another, by one caller only; false for all others. The ways that there are:
+ *
+ *   dead -> in use, manual          set up (mspan_init() and its like)
+ *   in use <-> manual               a stack is handed out, comes back (debug builds)
+ *   in use, manual -> claimed       a large object, a stack on its way home
+ *   in use, manual, claimed -> dead mspan_kill()
+ */
 bool mspan_transition(struct mspan *span, enum mspan_state from, enum mspan_state to);
+
+/* Why its frames may not go back, in words; NULL: they may. Its mcentral holds it no more. */
+const char *mspan_why_busy(const struct mspan *span);
 
 /* Large objects: in use -> claimed. */
 static inline bool mspan_claim(struct mspan *span)

@@ -320,6 +320,26 @@ static void metadata_frames_are_marked(void **state)
 	assert_int_equal(mheap_free_pages(virt_to_pfn(p), 5), 0);
 }
 
+/* Neither its frames nor its struct go back. */
+static void a_busy_span_stays(void **state)
+{
+	struct mspan *span = mheap_alloc_span(sizeclass_of(64) << 1);
+	void *object;
+	size_t before = heap_free();
+
+	(void)state;
+	assert_int_equal(mspan_take(span, &object, 1), 1);
+	expect_report(SLATE_CRIME_CORRUPT);
+	mheap_free_span(span);
+	assert_string_equal(reported()->detail, "a span goes home while objects of it are out");
+	assert_int_equal(reported()->address, span->base);
+	assert_int_equal(heap_free(), before);
+	assert_int_equal(mspan_state(span), MSPAN_IN_USE);
+	assert_int_equal(mspan_give(span, object), MSPAN_FREED);
+	mheap_free_span(span);
+	assert_int_equal(heap_free(), before + sizeclass_pages[sizeclass_of(64)]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +359,7 @@ int main(void)
 		SMALL(metadata_is_fed_from_frames),
 		SMALL(permanent_metadata_is_aligned),
 		SMALL(metadata_frames_are_marked),
+		SMALL(a_busy_span_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,6 +219,86 @@ static void names_of_states(void **state)
 	assert_string_equal(mspan_state_name(MSPAN_STATES), "unknown");
 }
 
+static void refuse_change(enum mspan_state from, enum mspan_state to)
+{
+	EXPECT_FATAL(SLATE_CRIME_ASSERT, mspan_transition(&span, from, to));
+}
+
+/* The table of mspan.h, each pair: from any state only the ways that are told. */
+static void states_change_as_told(void **state)
+{
+	static const char ways[MSPAN_STATES][MSPAN_STATES + 1] = {
+		[MSPAN_DEAD] = ".xx.",
+		[MSPAN_IN_USE] = "x.xx",
+		[MSPAN_MANUAL] = "xx.x",
+		[MSPAN_CLAIMED] = "x...",
+	};
+
+	(void)state;
+	mspan_init_large(&span, (void *)BASE, 9);
+	for (unsigned from = 0; from < MSPAN_STATES; from++) {
+		for (unsigned to = 0; to < MSPAN_STATES; to++) {
+			atomic_store(&span.state, (uint8_t)from);
+			if (ways[from][to] == 'x') {
+				assert_true(mspan_transition(&span, from, to));
+				assert_int_equal(mspan_state(&span), to);
+			} else if (SLATE_DEBUG) {
+				refuse_change(from, to);
+			}
+		}
+	}
+	/* from another state than the caller thinks */
+	atomic_store(&span.state, (uint8_t)MSPAN_CLAIMED);
+	assert_false(mspan_transition(&span, MSPAN_MANUAL, MSPAN_CLAIMED));
+	assert_int_equal(mspan_state(&span), MSPAN_CLAIMED);
+}
+
+static void a_span_dies_once(void **state)
+{
+	(void)state;
+	mspan_init_large(&span, (void *)BASE, 9);
+	mspan_kill(&span);
+	EXPECT_FATAL(SLATE_CRIME_ASSERT, mspan_kill(&span));
+}
+
+static void each_span_is_another_generation(void **state)
+{
+	uint32_t before;
+
+	(void)state;
+	mspan_init_large(&span, (void *)BASE, 9);
+	before = span.generation;
+	mspan_kill(&span);
+	mspan_init_large(&span, (void *)BASE, 9);
+	assert_int_not_equal(span.generation, before);
+}
+
+static void why_a_span_is_busy(void **state)
+{
+	struct list list;
+
+	(void)state;
+	start(sizeclass_of(64) << 1);
+	assert_null(mspan_why_busy(&span));
+	mspan_take(&span, taken, 1);
+	assert_string_equal(mspan_why_busy(&span), "a span goes home while objects of it are out");
+	mspan_give(&span, taken[0]);
+	list_init(&list);
+	list_insert_back(&list, &span.link);
+	assert_string_equal(mspan_why_busy(&span), "a span goes home that is still listed");
+	list_remove(&span.link);
+	assert_null(mspan_why_busy(&span));
+	mspan_kill(&span);
+	assert_string_equal(mspan_why_busy(&span), "a span goes home that is dead already");
+	mspan_init_large(&span, (void *)BASE, 9);
+	assert_null(mspan_why_busy(&span));
+	mspan_init_manual(&span, (void *)BASE, 5, 4 * SLATE_PAGE_SIZE);
+	assert_string_equal(mspan_why_busy(&span),
+			    "a manual span goes home that its owner has not let go");
+	assert_true(mspan_transition(&span, MSPAN_MANUAL, MSPAN_CLAIMED));
+	assert_null(mspan_why_busy(&span));
+}
+
 /* Each equation of mspan_validate(), broken. */
 static void contradictions_are_found(void **state)
 {
@@ -308,6 +388,10 @@ int main(void)
 		BARE(a_manual_span),
 		BARE(a_large_span_is_claimed_once),
 		BARE(names_of_states),
+		BARE(states_change_as_told),
+		BARE(a_span_dies_once),
+		BARE(each_span_is_another_generation),
+		BARE(why_a_span_is_busy),
 		BARE(contradictions_are_found),
 		BARE(debug_refuses_a_wrong_shape),
 		BARE(random_against_flags),
