@@ -7,6 +7,8 @@
 #include "arch/arch.h"
 #include "kernel/bench.h"
 #include "kernel/main.h"
+#include "mm/arena.h"
+#include "mm/spanof.h"
 
 static pfn_t frames[BENCH_BATCH];
 
@@ -157,6 +159,47 @@ static bool run_stack(const struct bench *row)
 	return bench_pair(row, round_stack);
 }
 
+/*
+ * Address to span, in line as mm/ has it. The compiler may keep nothing that it loaded from one
+ * turn to the next, as if each lookup stood alone.
+ */
+#define SPAN_ROUND(name, lookup)                                         \
+	static uint64_t name(size_t size)                                \
+	{                                                                \
+		char *object = (slate_alloc)(64 * size);                 \
+		uint64_t start = arch_instructions();                    \
+                                                                         \
+		for (size_t i = BENCH_BATCH; object && i; i--) {         \
+			void *found = (void *)lookup(object);            \
+                                                                         \
+			__asm__ volatile("" : "+r"(found) : : "memory"); \
+		}                                                        \
+		start = arch_instructions() - start;                     \
+		slate_free(object);                                      \
+		return object ? start : 0;                               \
+	}
+
+#define IN_HEAP(address) (uintptr_t) slate_in_heap(address)
+
+SPAN_ROUND(round_span_of, arena_span_unchecked)
+SPAN_ROUND(round_span_of_checked, spanof)
+SPAN_ROUND(round_in_heap, IN_HEAP)
+
+static bool run_span_of(const struct bench *row)
+{
+	return bench_pair(row, round_span_of);
+}
+
+static bool run_span_of_checked(const struct bench *row)
+{
+	return bench_pair(row, round_span_of_checked);
+}
+
+static bool run_in_heap(const struct bench *row)
+{
+	return bench_pair(row, round_in_heap);
+}
+
 const struct bench bench_pages[] = {
 	{"page_pair", BENCH_PAGE, 1, run_pair},
 	{"page_pair", BENCH_PAGE, 2, run_pair},
@@ -166,6 +209,9 @@ const struct bench bench_pages[] = {
 	{"page_pair_uncached", BENCH_PAGE, 512, run_uncached},
 	{"page_batch", BENCH_PAGE, 1, run_batch},
 	{"stack_pair", BENCH_PAGE, 2, run_stack},
+	{"span_of", BENCH_PAGE, 1, run_span_of},
+	{"span_of_checked", BENCH_PAGE, 1, run_span_of_checked},
+	{"in_heap", BENCH_PAGE, 1, run_in_heap},
 	{"metadata", BENCH_PAGE, 0, run_metadata},
 	{0},
 };

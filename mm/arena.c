@@ -101,13 +101,40 @@ pfn_t arena_next(pfn_t pfn)
 
 bool arena_window_make(pfn_t first, size_t pages, void *(*alloc)(void *, size_t), void *arg)
 {
+	size_t arenas = pages >> ARENA_PAGE_SHIFT;
 	_Atomic uint8_t *bytes = alloc(arg, pages);
+	uintptr_t *spans = alloc(arg, arenas * sizeof(*spans));
 
-	if (!bytes)
+	if (!bytes || !spans)
 		return false;
 	memset((void *)bytes, PAGECLASS_NONE, pages);
-	arena_window = (struct arena_window){first, pages, bytes};
+	for (size_t i = 0; i < arenas; i++)
+		spans[i] = 0;
+	arena_window = (struct arena_window){
+		.first = first,
+		.pages = pages,
+		.class_of = bytes,
+		.base = (uintptr_t)pfn_to_virt(first),
+		.bytes = pages << SLATE_PAGE_SHIFT,
+		.spans = spans,
+	};
 	return true;
+}
+
+size_t arena_window_bytes(size_t pages)
+{
+	return align_up(pages, PIECE_ALIGN) +
+	       align_up((pages >> ARENA_PAGE_SHIFT) * sizeof(uintptr_t), PIECE_ALIGN);
+}
+
+/* Let addresses in the window find the arena's span pointers. */
+static void window_note(size_t number, struct arena *arena)
+{
+	size_t before = (number << ARENA_PAGE_SHIFT) - arena_window.first.v;
+
+	if (before < arena_window.pages)
+		arena_window.spans[before >> ARENA_PAGE_SHIFT] =
+			(uintptr_t)arena->span_of - before * sizeof(void *);
 }
 
 /* The window's bytes for an arena; NULL: it lies outside. */
@@ -157,6 +184,7 @@ static bool arena_make(size_t number, void *(*alloc)(void *, size_t), void *arg)
 		arena->class_of = (_Atomic uint8_t *)(arena + 1);
 		memset((void *)arena->class_of, PAGECLASS_NONE, ARENA_PAGES);
 	}
+	window_note(number, arena);
 	/* release: the cleared class bytes come before the arena; pairs with arena_of() */
 	atomic_store_explicit(arena_slot(block, number), arena, memory_order_release);
 	return true;

@@ -14,6 +14,7 @@
 
 #include <slate/types.h>
 
+#include "mm/directmap.h"
 #include "mm/sizeclass.h"
 
 struct mspan;
@@ -50,6 +51,15 @@ struct arena_window {
 	pfn_t first;               /* (c) after arena_window_make(); a multiple of ARENA_PAGES */
 	size_t pages;              /* (c) 0: no window */
 	_Atomic uint8_t *class_of; /* (c) the bytes are (a) */
+	/*
+	 * (c) The same stretch as addresses, and where the span pointers of its arenas lie, each
+	 * less the window's frames before it: so the number of a frame in the window finds its span
+	 * pointer. 0: no arena there. An entry is written before any frame of its arena is given
+	 * out.
+	 */
+	uintptr_t base;
+	size_t bytes;
+	uintptr_t *spans;
 };
 
 extern struct arena_window arena_window;
@@ -89,6 +99,18 @@ struct arena *arena_of(pfn_t pfn);
  * arena_set_span(). */
 unsigned arena_class(pfn_t pfn);
 
+/* The same by address. Any address. */
+static inline unsigned arena_class_at(const void *address)
+{
+	size_t at = (uintptr_t)address - arena_window.base;
+
+	if (at >= arena_window.bytes)
+		return arena_class(virt_to_pfn(address));
+	/* acquire: as in arena_class() */
+	return atomic_load_explicit(&arena_window.class_of[at >> SLATE_PAGE_SHIFT],
+				    memory_order_acquire);
+}
+
 /*
  * How many frames from pfn on, at most pages, have this class byte: for runs, several frames a
  * step. Any frame number. Relaxed: a check of what callers say, no way to a span.
@@ -107,6 +129,21 @@ void arena_set_span(pfn_t pfn, size_t pages, struct mspan *span, unsigned page_c
 /* The span of a frame whose class says it has one; NULL otherwise. Any frame number, also garbage.
  */
 struct mspan *arena_span(pfn_t pfn);
+
+/* Metadata bytes of a window of that many frames, as arena_window_make() asks for them. */
+size_t arena_window_bytes(size_t pages);
+
+/* The span of an address that lies in one, for sure: its class byte is not asked. */
+static inline struct mspan *arena_span_unchecked(const void *address)
+{
+	size_t at = (uintptr_t)address - arena_window.base;
+
+	if (at >= arena_window.bytes)
+		return arena_span(virt_to_pfn(address));
+	/* No atomics: neither entry is written while somebody holds what lies there. */
+	return ((struct mspan *const *)
+			arena_window.spans[at >> SLATE_ARENA_SHIFT])[at >> SLATE_PAGE_SHIFT];
+}
 
 /*
  * A word that a frame without a span may use while its owner gives it back: its span pointer's

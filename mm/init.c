@@ -215,7 +215,7 @@ static int take_boot_map(const struct slate_memmap *map)
 	size_t window_end;
 
 	choose_window(map, &window_first, &window_end);
-	int status = choose_pools(map, window_end - window_first + 64, pools);
+	int status = choose_pools(map, arena_window_bytes(window_end - window_first) + 64, pools);
 	if (status != SLATE_OK)
 		return status;
 	for (unsigned node = 0; node < SLATE_MAX_NODES; node++) {

@@ -352,7 +352,8 @@ static void a_window_holds_the_bytes(void **state)
 
 	(void)state;
 	assert_true(arena_window_make(arena_pfn(10), 4 * ARENA_PAGES, give, &pieces));
-	assert_int_equal(bytes_given(0), 4 * ARENA_PAGES);
+	/* a pointer for each arena, too */
+	assert_in_range(bytes_given(0), 4 * ARENA_PAGES, arena_window_bytes(4 * ARENA_PAGES));
 	assert_int_equal(arena_class(arena_pfn(10)), PAGECLASS_NONE);
 	inside = arena_register_bytes(arena_pfn(10), 1);
 	outside = arena_register_bytes(arena_pfn(14), 1);
@@ -365,6 +366,7 @@ static void a_window_holds_the_bytes(void **state)
 	for (size_t number = 9; number < 15; number++) {
 		assert_int_equal(arena_class(arena_pfn(number)), number);
 		assert_int_equal(arena_class(pfn_add(arena_pfn(number), ARENA_PAGES - 1)), number);
+		assert_int_equal(arena_class_at(pfn_to_virt(arena_pfn(number))), number);
 	}
 }
 

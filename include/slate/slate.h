@@ -18,6 +18,7 @@
 #include <slate/memmap.h>
 #include <slate/report.h>
 #include <slate/shrinker.h>
+#include <slate/span.h>
 #include <slate/stats.h>
 #include <slate/types.h>
 
