@@ -3,6 +3,7 @@
  * cmd_memory.c - the commands that show and use memory by hand: mem, stats, alloc, free.
  */
 #include <slate/slate.h>
+#include <slate/whois.h>
 
 #include "boot/bootinfo.h"
 #include "kernel/balloon.h"
@@ -167,6 +168,20 @@ bool cmd_alloc(int argc, char **argv)
 	}
 	kprintf("0x%llx, room for %zu bytes\n", (unsigned long long)(uintptr_t)object,
 		slate_usable_size(object));
+	return true;
+}
+
+bool cmd_whois(int argc, char **argv)
+{
+	struct slate_whois who;
+	uint64_t address;
+	char text[256];
+
+	if (argc != 2 || !parse_number(argv[1], &address) || address > UINTPTR_MAX)
+		return command_usage(argv[0]);
+	slate_whois((void *)(uintptr_t)address, &who);
+	slate_whois_format(text, sizeof(text), (void *)(uintptr_t)address, &who);
+	kprintf("%s\n", text);
 	return true;
 }
 

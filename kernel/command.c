@@ -17,6 +17,7 @@ const struct command commands[] = {
 	{"stats", "", "classes, CPUs, frames, nodes", cmd_stats},
 	{"frames", "", "a map of memory: who holds which frames", cmd_frames},
 	{"heapmap", "", "the same run by run, for tools/slate-heapmap", cmd_heapmap},
+	{"whois", "ADDRESS", "what lies there, and who has it", cmd_whois},
 	{"scavenge", "[FRAMES]", "give free frames back to the hypervisor; all", cmd_scavenge},
 	{"alloc", "SIZE", "allocate an object (SIZE: 64, 4k, 1m); prints its address", cmd_alloc},
 	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},

@@ -23,6 +23,7 @@ bool cmd_mem(int argc, char **argv);
 bool cmd_stats(int argc, char **argv);
 bool cmd_frames(int argc, char **argv);
 bool cmd_heapmap(int argc, char **argv);
+bool cmd_whois(int argc, char **argv);
 bool cmd_scavenge(int argc, char **argv);
 bool cmd_alloc(int argc, char **argv);
 bool cmd_free(int argc, char **argv);

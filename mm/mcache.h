@@ -179,6 +179,13 @@ size_t mcache_depot_cached(unsigned class);
 /* The same for the bootstrap cache; 0 once a CPU has inherited it. */
 size_t mcache_boot_cached(unsigned class);
 
+/*
+ * Does a magazine of the cache, or one in the depot, hold this value? Follows tops of other CPUs
+ * without a lock: magazines stay magazines for ever, so the worst is a moment's answer.
+ */
+bool mcache_holds(struct mcache *cache, unsigned class, const void *value);
+bool mcache_depot_holds(unsigned class, const void *value);
+
 void mcache_reset(void);
 
 #endif

@@ -167,6 +167,11 @@ bool mspan_is_taken(const struct mspan *span, uintptr_t start)
 	return (span->alloc_bits[index / MSPAN_WORD_BITS] >> (index % MSPAN_WORD_BITS)) & 1;
 }
 
+size_t mspan_object_number(const struct mspan *span, uintptr_t addr)
+{
+	return object_index(span, addr);
+}
+
 enum mspan_verdict mspan_give(struct mspan *span, void *object)
 {
 	uintptr_t addr = (uintptr_t)object;

@@ -94,6 +94,9 @@ enum mspan_verdict mspan_give(struct mspan *span, void *object);
 /* The start of the object that holds addr, or 0 when addr lies in the tail that no object uses. */
 uintptr_t mspan_object_start(const struct mspan *span, uintptr_t addr);
 
+/* The number of the object that holds addr, which mspan_object_start() has found. */
+size_t mspan_object_number(const struct mspan *span, uintptr_t addr);
+
 /* Is the object at this start address taken? Caller holds (m), or accepts a moment's answer. */
 bool mspan_is_taken(const struct mspan *span, uintptr_t start);
 

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * whois.h - what lies at an address: for debuggers, reports and people who hold a stray pointer.
+ */
+#ifndef SLATE_WHOIS_H
+#define SLATE_WHOIS_H
+
+#include <slate/types.h>
+
+enum slate_whois_kind {
+	SLATE_WHOIS_FOREIGN,  /* no memory that was added */
+	SLATE_WHOIS_FREE,     /* a free frame */
+	SLATE_WHOIS_RELEASED, /* a free frame, given back to whoever owns the machine */
+	SLATE_WHOIS_FRAME,    /* a caller's frame */
+	SLATE_WHOIS_METADATA,
+	SLATE_WHOIS_OBJECT, /* inside an object of a span */
+	SLATE_WHOIS_TAIL,   /* inside a span, behind its last object */
+	SLATE_WHOIS_LARGE,  /* inside a large object */
+	SLATE_WHOIS_STACK,
+	SLATE_WHOIS_GUARD, /* the frames below a stack */
+	SLATE_WHOIS_KINDS
+};
+
+/* Who has an object, a single frame or a stack. */
+enum slate_whois_holder {
+	SLATE_HELD_BY_NOBODY, /* free in its span */
+	SLATE_HELD_BY_CALLER,
+	SLATE_HELD_BY_CPU,   /* free, in a magazine of that CPU */
+	SLATE_HELD_BY_DEPOT, /* free, on its way between CPUs */
+};
+
+struct slate_whois {
+	enum slate_whois_kind kind;
+	enum slate_whois_holder holder;
+	unsigned cpu;     /* of HELD_BY_CPU */
+	uintptr_t object; /* first byte of the object, stack or frame; 0: none */
+	size_t object_bytes;
+	size_t number;       /* of the object in its span, from 0 */
+	size_t objects;      /* that the span has room for */
+	unsigned span_class; /* of OBJECT and TAIL */
+	uintptr_t span_base; /* 0: no span */
+	size_t span_pages;
+};
+
+/*
+ * What lies at any address, garbage included. Takes the page allocators' locks, one at a time;
+ * reads spans and magazines of other CPUs without one: exact while they stand still, else a
+ * moment's answer. Time: some thousand instructions. Context: any but NMI.
+ */
+void slate_whois(const void *address, struct slate_whois *who);
+
+/*
+ * The same as one line without a newline, for instance "0xffff800000050c9a: 2 bytes into object 30
+ * of 118, 104 bytes at 0xffff800000050c98, class 26, span 0xffff800000050000+3: taken". buf of
+ * size_bytes is always terminated. Returns the length that the whole text needs. Context: any.
+ */
+size_t slate_whois_format(char *buf, size_t size_bytes, const void *address,
+			  const struct slate_whois *who);
+
+#endif
