@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bulk.c (level 8) - many objects of one size at once. */
+#include <slate/port.h>
 #include <slate/slate.h>
 
 #include "mm/mcache.h"
@@ -10,7 +11,8 @@ size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags)
 {
 	size_t got = 0;
 
-	if (size_bytes <= SIZECLASS_MAX_BYTES && !(flags & SLATE_ANYCTX) && n > 0) {
+	if (size_bytes <= SIZECLASS_MAX_BYTES && !(flags & SLATE_ANYCTX) && !port_in_nmi() &&
+	    n > 0) {
 		unsigned noscan = flags & SLATE_NOSCAN ? 1 : 0;
 
 		/* The first one by the ordinary way: it knows about start-up and about drains. */

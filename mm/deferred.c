@@ -76,11 +76,17 @@ static void run_chain(void *first, next_fn *next, void (*finish)(void *element))
 	}
 }
 
-/* The chain went through the object's first word. */
+/* The chain went through the object's first word. A stack has passed its checks when it was freed.
+ */
 static void finish_object(void *object)
 {
+	unsigned order = arena_class(virt_to_pfn(object)) - PAGECLASS_STACK_HEAD;
 	const struct mspan *span = arena_span(virt_to_pfn(object));
 
+	if (order < SLATE_STACK_ORDERS) {
+		mcache_give_slow(MCACHE_STACK + order, object, "slate_stack_free");
+		return;
+	}
 	if (span && span->page_class == PAGECLASS_TYPED)
 		kcache_reconstruct(span->span_class, object);
 	slate_free_slow(object);

@@ -351,10 +351,10 @@ void mcache_defer(void *object)
 }
 
 /* A run is chained frame by frame. */
-static void defer_frames(void *slot, size_t pages)
+void mcache_defer_frames(pfn_t first, size_t pages)
 {
 	for (size_t i = 0; i < pages; i++) {
-		pfn_t pfn = pfn_add(slot_to_frame(slot), i);
+		pfn_t pfn = pfn_add(first, i);
 		void **link = arena_frame_link(pfn);
 
 		if (link)
@@ -409,9 +409,9 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 {
 	if (port_in_nmi()) {
 		if (class == PAGECLASS_FRAME)
-			defer_frames(object, 1);
+			mcache_defer_frames(slot_to_frame(object), 1);
 		else if (mcache_is_run(class))
-			defer_frames(object, mcache_run_pages(class));
+			mcache_defer_frames(slot_to_frame(object), mcache_run_pages(class));
 		else
 			mcache_defer(object);
 		return;

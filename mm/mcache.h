@@ -151,6 +151,9 @@ void mcache_give_slow(unsigned class, void *object, const char *call);
 /* Free it later (deferred.h): one store, any context. The object's first word is overwritten. */
 void mcache_defer(void *object);
 
+/* The same for frames; all are frames of arenas. */
+void mcache_defer_frames(pfn_t first, size_t pages);
+
 /* Detach a whole chain; NULL when it is empty. */
 void *mcache_take_deferred(enum mcache_deferred chain);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pages.c (level 8) - frames for callers: constraints checked, single frames through the magazines.
  */
+#include <slate/port.h>
 #include <slate/slate.h>
 
 #include "lib/bits.h"
@@ -70,6 +71,25 @@ static __attribute__((noinline)) pfn_t alloc_run_reclaim(size_t n, struct page_f
 	return SLATE_PFN_NONE;
 }
 
+static unsigned class_of_run(size_t n)
+{
+	return n == 1 ? PAGECLASS_FRAME : SLATE_RUN_CLASS_OF(n);
+}
+
+/* Without a lock: what this CPU's magazines have. */
+static pfn_t alloc_anyctx(size_t n, const struct slate_page_constraints *c)
+{
+	bool free_choice = !c || !(c->min || c->max || c->align_bytes || c->boundary_bytes);
+	void *slot = NULL;
+
+	if (free_choice && (!c || c->node == SLATE_ANY_NODE) && class_of_run(n))
+		slot = mcache_take_anyctx(class_of_run(n));
+	if (slot)
+		return slot_to_frame(slot);
+	reclaim_failed();
+	return SLATE_PFN_NONE;
+}
+
 /* fit may be NULL when flags are 0. */
 static pfn_t alloc_run(size_t n, struct page_fit *fit, unsigned node, unsigned flags)
 {
@@ -113,12 +133,17 @@ pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constrain
 
 	if (n == 0 || !init_check("slate_page_alloc"))
 		return SLATE_PFN_NONE;
+	if (!constraints && n == 1)
+		return slate_frame_alloc();
+	bool anyctx = (constraints && (constraints->flags & SLATE_ANYCTX)) || port_in_nmi();
+
 	if (!constraints)
-		return n == 1 ? slate_frame_alloc() : alloc_run(n, NULL, SLATE_ANY_NODE, 0);
+		return anyctx ? alloc_anyctx(n, NULL) : alloc_run(n, NULL, SLATE_ANY_NODE, 0);
 	if (!to_fit(constraints, n, &fit))
 		return SLATE_PFN_NONE;
 
-	pfn_t pfn = alloc_run(n, &fit, constraints->node, constraints->flags);
+	pfn_t pfn = anyctx ? alloc_anyctx(n, constraints)
+			   : alloc_run(n, &fit, constraints->node, constraints->flags);
 
 	if (!pfn_is_none(pfn) && (constraints->flags & SLATE_ZERO))
 		memset(pfn_to_virt(pfn), 0, n << SLATE_PAGE_SHIFT);
@@ -148,11 +173,27 @@ int slate_page_alloc_at(paddr_t base, size_t n)
 		return SLATE_EINVAL;
 	if (base.v >> SLATE_PADDR_BITS || !is_ours(paddr_to_pfn(base), n))
 		return SLATE_ENOENT;
+	if (port_in_nmi())
+		return SLATE_EBUSY;
 	do {
 		if (mheap_alloc_pages_at(paddr_to_pfn(base), n))
 			return SLATE_OK;
 	} while (reclaim_next(&reclaim, 0));
 	return SLATE_EBUSY;
+}
+
+/* Returns how many were freed: up to the first that is not part of an allocated run. */
+static size_t free_run(pfn_t pfn, size_t n)
+{
+	size_t good = 0;
+
+	if (!port_in_nmi())
+		return mheap_free_pages(pfn, n);
+	/* What is free already is found when they are freed in earnest. */
+	while (good < n && arena_class(pfn_add(pfn, good)) == PAGECLASS_FREE)
+		good++;
+	mcache_defer_frames(pfn, good);
+	return good;
 }
 
 void(slate_page_free)(pfn_t pfn, size_t n)
@@ -163,7 +204,7 @@ void(slate_page_free)(pfn_t pfn, size_t n)
 	}
 	if (pfn_is_none(pfn))
 		return;
-	size_t freed = n ? mheap_free_pages(pfn, n) : 0;
+	size_t freed = n ? free_run(pfn, n) : 0;
 
 	if (freed == n && n > 0)
 		return;

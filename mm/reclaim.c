@@ -67,6 +67,7 @@ static unsigned drain_others(void)
 
 static bool step_own(void)
 {
+	deferred_run();
 	mcache_drain();
 	count(&counts.drains, 1);
 	return true;
@@ -133,6 +134,9 @@ bool reclaim_next(struct reclaim *reclaim, unsigned flags)
 {
 	bool patient = !(flags & (SLATE_NOWAIT | SLATE_ANYCTX)) && port_irq_enabled();
 
+	/* Every step takes locks, and what an NMI interrupted may hold any. */
+	if ((flags & SLATE_ANYCTX) || port_in_nmi())
+		return false;
 	mm_lock_assert_none();
 	if (reclaim->step == 0) {
 		reclaim->step = 1;
