@@ -66,6 +66,19 @@ void arch_ipi_send(unsigned cpu);
 void kernel_ipi(void);
 
 /*
+ * Send what cannot be masked: an NMI, on aarch64 an FIQ, which arch_irq_save() leaves open.
+ * kernel_nmi() runs there, whatever it interrupts. Several at once may become one. False: this
+ * machine has none. Context: any but NMI.
+ */
+bool arch_nmi_send(unsigned cpu);
+void kernel_nmi(void);
+
+/* Brackets of an NMI's work, or of what stands in for one: port_in_nmi(), which each architecture
+ * defines, is true on this CPU in between. Interrupts off. */
+void arch_nmi_enter(void);
+void arch_nmi_leave(void);
+
+/*
  * Periodic timer of this CPU: kernel_tick() runs hz times a second in interrupt context; 0 stops
  * it. arch_timer_oneshot() fires once after that many counter ticks (arch_counter() units) instead.
  */
@@ -86,6 +99,32 @@ volatile void *arch_map_device(uint64_t pa, size_t size_bytes);
 uint64_t arch_counter(void);
 uint64_t arch_counter_hz(void);
 uint64_t arch_instructions(void);
+
+/* ---- What was interrupted ---- */
+
+/* Every register of what an interrupt or exception interrupted, on its own stack. */
+struct trap_frame;
+
+/* Where this CPU's last interrupt fell, as it was before the fixup. Interrupts off. */
+uintptr_t arch_interrupted_pc(void);
+
+/* Tests only: without the fixup (on = false) the entries resume where they were interrupted. */
+void arch_fixup_set(bool on);
+
+/*
+ * Go on with what was interrupted, perhaps on another CPU than before: it finds this one's per-CPU
+ * base. Nothing may run on its stack any more.
+ */
+void arch_resume(struct trap_frame *frame) __attribute__((noreturn));
+
+/*
+ * Run fn(arg) one instruction at a time, on this CPU: before each kernel_step() runs in a debug
+ * exception, interrupts off, pc the instruction that comes next. True: go on, as if nothing had
+ * been. False: it has done something, fn goes on where the fixup says and is not stepped any more.
+ * It may also leave for good, by arch_jump(), and have the frame resumed later.
+ */
+void arch_step(void (*fn)(void *arg), void *arg);
+bool kernel_step(struct trap_frame *frame, uintptr_t pc, bool irq_enabled);
 
 /* ---- Stacks and pages ---- */
 

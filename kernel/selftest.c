@@ -9,16 +9,13 @@
 #include "kernel/command.h"
 #include "kernel/console.h"
 #include "kernel/fault.h"
+#include "kernel/nmi.h"
 #include "kernel/tap.h"
 
 static const struct pure_test *const kernel_tables[] = {
-	selftest_boot,     selftest_shell,
-	selftest_object,   selftest_span,
-	selftest_page,     selftest_hotplug,
-	selftest_numa,     selftest_cpu,
-	selftest_misuse,   selftest_memory,
-	selftest_pressure, selftest_stack,
-	selftest_scavenge, NULL,
+	selftest_boot,    selftest_shell,    selftest_object, selftest_span,     selftest_page,
+	selftest_hotplug, selftest_numa,     selftest_cpu,    selftest_nmi,      selftest_misuse,
+	selftest_memory,  selftest_pressure, selftest_stack,  selftest_scavenge, NULL,
 };
 
 typedef void test_fn(struct tap *tap, const struct pure_test *test, bool balanced);
@@ -43,6 +40,7 @@ static void count_test(struct tap *tap, const struct pure_test *test, bool balan
 
 static void clean_up(void)
 {
+	nmi_hook(NULL);
 	selftest_memory_clean_up();
 	selftest_pressure_clean_up();
 	selftest_scavenge_clean_up();

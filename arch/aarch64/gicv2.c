@@ -14,16 +14,20 @@ enum gicc_reg {
 	GICC_EOIR = 0x010,
 };
 
-#define ENABLE_GROUPS  3u /* both groups; without the security extension bit 0 alone exists */
-#define INTID_MASK     0x3ffu
-#define SGIR_TARGET    16
-#define IAR_SOURCE_CPU (7u << 10) /* the end of an SGI must name its sender */
+#define ENABLE_GROUPS    3u /* both groups; without the security extension bit 0 alone exists */
+#define INTID_MASK       0x3ffu
+#define ACKNOWLEDGE_BOTH 4u /* reads of IAR take interrupts of either group */
+#define GROUP0_AS_FIQ    8u
+#define SGIR_TARGET      16
+#define SGIR_GROUP1      0x8000u    /* where there are groups: send it as one of group 1 */
+#define IAR_SOURCE_CPU   (7u << 10) /* the end of an SGI must name its sender */
 /* The sender, 10 bits up in the register, stays out of the 24 bits of a token that are the number.
  */
 #define TOKEN_SOURCE_SHIFT 14
 
 static uintptr_t gicd;
 static uintptr_t gicc;
+static bool group0_is_ours; /* written by each CPU, to the same */
 
 /* This CPU's bit in target lists: the banked target registers of the private interrupts tell. */
 static uint8_t own_target(void)
@@ -44,10 +48,16 @@ static void init_cpu(struct percpu *self, uint32_t enable_mask)
 	mmio_write32(gicd + GICD_ICENABLER, ~0u);
 	for (unsigned i = 0; i < GIC_INTID_PRIVATE; i += 4)
 		mmio_write32(gicd + GICD_IPRIORITYR + i, GIC_PRIORITY_WORD);
+	mmio_write8(gicd + GICD_IPRIORITYR + GIC_INTID_NMI, GIC_PRIORITY_NMI);
+	/* All others in group 1. In the non-secure world the register reads as 0, all is in group
+	 * 1, and there is no FIQ. */
+	mmio_write32(gicd + GICD_IGROUPR, ~(1u << GIC_INTID_NMI));
+	group0_is_ours = mmio_read32(gicd + GICD_IGROUPR) == (uint32_t) ~(1u << GIC_INTID_NMI);
 	mmio_write32(gicd + GICD_ISENABLER, enable_mask);
 	mmio_write32(gicc + GICC_PMR, GIC_PRIORITY_MASK);
 	mmio_write32(gicc + GICC_BPR, 0);
-	mmio_write32(gicc + GICC_CTLR, ENABLE_GROUPS);
+	mmio_write32(gicc + GICC_CTLR,
+		     ENABLE_GROUPS | (group0_is_ours ? ACKNOWLEDGE_BOTH | GROUP0_AS_FIQ : 0));
 	self->gic_target = own_target();
 }
 
@@ -66,6 +76,17 @@ static void end(uint32_t token)
 
 static void send(const struct percpu *target, uint32_t intid)
 {
+	mmio_write32(gicd + GICD_SGIR,
+		     (uint32_t)target->gic_target << SGIR_TARGET | SGIR_GROUP1 | intid);
+}
+
+static bool has_fiq(void)
+{
+	return group0_is_ours;
+}
+
+static void send_fiq(const struct percpu *target, uint32_t intid)
+{
 	mmio_write32(gicd + GICD_SGIR, (uint32_t)target->gic_target << SGIR_TARGET | intid);
 }
 
@@ -75,7 +96,8 @@ static void disable(struct percpu *self, uint32_t intid)
 	mmio_write32(gicd + GICD_ICENABLER + intid / 32 * 4, 1u << intid % 32);
 }
 
-static const struct gic gicv2 = {init_cpu, acknowledge, end, send, disable};
+static const struct gic gicv2 = {init_cpu, acknowledge, end, send,    disable,
+				 has_fiq,  acknowledge, end, send_fiq};
 
 const struct gic *gicv2_setup(const struct fdt_machine *machine)
 {

@@ -13,6 +13,7 @@
 
 #define TIMER_INTID_DEFAULT 27 /* PPI of the virtual timer by the base system architecture */
 
+/* FIQ carries what cannot be masked, so that only IRQ is masked and let through here. */
 static const struct gic *gic;
 static uint32_t timer_intid;
 
@@ -20,7 +21,7 @@ unsigned long arch_irq_save(void)
 {
 	unsigned long state = reg_read(daif);
 
-	__asm__ volatile("msr daifset, #3" : : : "memory");
+	__asm__ volatile("msr daifset, #2" : : : "memory");
 	return state;
 }
 
@@ -31,7 +32,7 @@ void arch_irq_restore(unsigned long state)
 
 void arch_irq_enable(void)
 {
-	__asm__ volatile("msr daifclr, #3" : : : "memory");
+	__asm__ volatile("msr daifclr, #2" : : : "memory");
 }
 
 bool arch_irq_enabled(void)
@@ -42,10 +43,10 @@ bool arch_irq_enabled(void)
 /* A masked interrupt that is pending ends the wait, too: none is lost in between. */
 void arch_idle(void)
 {
-	__asm__ volatile("msr daifset, #3\n\t"
+	__asm__ volatile("msr daifset, #2\n\t"
 			 "dsb sy\n\t"
 			 "wfi\n\t"
-			 "msr daifclr, #3"
+			 "msr daifclr, #2"
 			 :
 			 :
 			 : "memory");
@@ -67,8 +68,10 @@ void irq_setup(const struct fdt_machine *machine)
 
 void arch_irq_init_cpu(void)
 {
-	if (gic)
-		gic->init_cpu(percpu_self(), 1u << GIC_INTID_IPI | 1u << timer_intid);
+	if (!gic)
+		return;
+	gic->init_cpu(percpu_self(), 1u << GIC_INTID_IPI | 1u << GIC_INTID_NMI | 1u << timer_intid);
+	__asm__ volatile("msr daifclr, #1" : : : "memory");
 }
 
 void arch_ipi_send(unsigned cpu)
@@ -78,6 +81,29 @@ void arch_ipi_send(unsigned cpu)
 	/* what was written for the other CPU is visible to it before the interrupt arrives */
 	__asm__ volatile("dsb ishst" : : : "memory");
 	gic->send(percpu_of(cpu), GIC_INTID_IPI);
+}
+
+bool arch_nmi_send(unsigned cpu)
+{
+	if (!gic || !gic->has_fiq())
+		return false;
+	/* as above */
+	__asm__ volatile("dsb ishst" : : : "memory");
+	gic->send_fiq(percpu_of(cpu), GIC_INTID_NMI);
+	return true;
+}
+
+void fiq_handle(void)
+{
+	uint32_t token = gic ? gic->acknowledge_fiq() : GIC_INTID_SPECIAL;
+	uint32_t intid = token & 0xffffff;
+
+	if ((intid & 0x3ff) >= GIC_INTID_SPECIAL)
+		return;
+	if (intid != GIC_INTID_NMI)
+		kernel_trap("unexpected fast interrupt", 0, 0, intid);
+	kernel_nmi();
+	gic->end_fiq(token);
 }
 
 void irq_handle(void)
@@ -94,6 +120,8 @@ void irq_handle(void)
 		timer_interrupt();
 	else if (intid == GIC_INTID_IPI)
 		kernel_ipi();
+	else if (intid == GIC_INTID_NMI)
+		kernel_nmi(); /* GICv2: it came between the exception and the question who it was */
 	else
 		gic->disable(percpu_self(), intid);
 	gic->end(token);

@@ -11,11 +11,13 @@
 #include "boot/fdt_machine.h"
 
 #define GIC_INTID_IPI     0    /* the SGI that kernel_ipi() answers */
+#define GIC_INTID_NMI     1    /* the SGI that kernel_nmi() answers, in group 0: an FIQ */
 #define GIC_INTID_PRIVATE 32   /* below: banked for each CPU */
 #define GIC_INTID_SPECIAL 1020 /* from here on: nothing is pending */
 #define GIC_PRIORITY_MASK 0xf0
 #define GIC_PRIORITY_WORD \
 	0xa0a0a0a0u /* of four interrupts at once: below the mask, so they are let through */
+#define GIC_PRIORITY_NMI 0x40 /* before all others, also while one of them is being handled */
 
 struct gic {
 	/* Each on the CPU itself: bring up its part, with the private interrupts of enable_mask on.
@@ -27,6 +29,11 @@ struct gic {
 	void (*send)(const struct percpu *target, uint32_t intid);
 	/* Switch one interrupt off for good. */
 	void (*disable)(struct percpu *self, uint32_t intid);
+	/* The same for interrupts of group 0, which come as FIQ; where group 0 is ours at all. */
+	bool (*has_fiq)(void);
+	uint32_t (*acknowledge_fiq)(void);
+	void (*end_fiq)(uint32_t token);
+	void (*send_fiq)(const struct percpu *target, uint32_t intid);
 };
 
 /* gicv2.c, gicv3.c: map the registers, switch everything off. NULL when that is impossible. */
@@ -50,5 +57,6 @@ void irq_setup(const struct fdt_machine *machine);
 
 /* trap.c calls it with interrupts off. */
 void irq_handle(void);
+void fiq_handle(void);
 
 #endif

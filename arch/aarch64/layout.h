@@ -64,7 +64,8 @@
 #define FRAME_PSTATE 0x100
 #define FRAME_SP     0x108
 #define FRAME_RECORD 0x110
-#define FRAME_BYTES  0x120
+#define FRAME_RAW_PC 0x120
+#define FRAME_BYTES  0x130
 
 /* struct percpu */
 #define PERCPU_NUMBER    0

@@ -2,6 +2,8 @@
 /*
  * percpu.c - each CPU's area, and the functions that ask for this CPU.
  */
+#include <slate/port.h>
+
 #include "arch/aarch64/percpu.h"
 #include "arch/aarch64/regs.h"
 #include "arch/aarch64/timer.h"
@@ -26,4 +28,21 @@ void percpu_install(struct percpu *percpu)
 unsigned arch_cpu(void)
 {
 	return percpu_self()->number;
+}
+
+/* One load: the allocator asks on its slow paths. */
+bool port_in_nmi(void)
+{
+	return percpu_self()->nmi_depth > 0;
+}
+
+/* An NMI between load and store leaves the value as it found it. */
+void arch_nmi_enter(void)
+{
+	percpu_self()->nmi_depth++;
+}
+
+void arch_nmi_leave(void)
+{
+	percpu_self()->nmi_depth--;
 }

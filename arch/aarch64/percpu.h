@@ -35,6 +35,8 @@ struct percpu {
 	uint8_t gic_target;  /* GICv2: its bit in target lists */
 	enum timer_mode timer_mode;
 	uint64_t timer_period; /* counter ticks */
+	uint64_t nmi_depth;    /* FIQs that are being handled, and what stands in for one */
+	uintptr_t interrupted; /* where the last interrupt fell, not fixed up */
 	alignas(64) unsigned char slate[PERCPU_SLATE_BYTES];
 };
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ

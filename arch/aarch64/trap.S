@@ -6,7 +6,12 @@
  * A synchronous exception first asks the MMU whether the frame fits below the stack pointer; if not, the stack has run into its
  * guard page, and the report is made on a stack kept for that. TPIDR_EL0 and TPIDRRO_EL0, user mode's registers, are
  * the scratch space: there is no user mode.
+ *
+ * FIQ stands for what cannot be masked: the CPU masks it while these registers are in use, and it is let through again while
+ * the exception is being handled, unless that is an FIQ, or fell into one.
  */
+#define PSTATE_F_BIT 6
+
 #include "arch/aarch64/layout.h"
 
 .macro vector kind
@@ -81,8 +86,9 @@ trap_enter:
 	mrs	x22, spsr_el1
 
 	/* Before any other C code of this exception: an interrupted restartable sequence begins again. */
+	str	x21, [sp, #FRAME_RAW_PC]
 	mov	x0, x21
-	bl	slate_interrupt_fixup
+	bl	trap_fixup
 	mov	x21, x0
 
 	str	x21, [sp, #FRAME_PC]
@@ -90,10 +96,16 @@ trap_enter:
 	stp	x22, x0, [sp, #FRAME_PSTATE]
 	stp	x29, x21, [sp, #FRAME_RECORD]	// a frame record, so that backtraces go through
 	add	x29, sp, #FRAME_RECORD
-	mov	x0, sp
+	cmp	x20, #TRAP_FIQ
+	b.eq	1f
+	tbnz	x22, #PSTATE_F_BIT, 1f
+	msr	daifclr, #1
+1:	mov	x0, sp
 	mov	x1, x20
 	bl	trap_dispatch
 
+trap_return:
+	msr	daifset, #1		// ELR_EL1 and SPSR_EL1 are ours alone from here on
 	ldr	x21, [sp, #FRAME_PC]
 	ldr	x22, [sp, #FRAME_PSTATE]
 	msr	elr_el1, x21
@@ -116,6 +128,13 @@ trap_enter:
 	ldp	x0, x1, [sp, #0x00]
 	add	sp, sp, #FRAME_BYTES
 	eret
+
+/* void arch_resume(struct trap_frame *frame): what it was saved for goes on, here. */
+	.globl	arch_resume
+arch_resume:
+	msr	daifset, #3
+	mov	sp, x0
+	b	trap_return
 
 	.section .bss.emergency, "aw", %nobits
 	.balign	16

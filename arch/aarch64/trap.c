@@ -33,6 +33,27 @@ enum esr_class {
 	CLASS_BRK = 0x3c,
 };
 
+uintptr_t slate_interrupt_fixup(uintptr_t pc);
+
+/* Off: a test wants to see what happens then. Written while nothing else runs. */
+static bool fixup_on = true;
+
+void arch_fixup_set(bool on)
+{
+	fixup_on = on;
+}
+
+/* The one place where an interrupted restartable sequence is rewound. */
+uintptr_t trap_fixup(uintptr_t pc)
+{
+	return fixup_on ? slate_interrupt_fixup(pc) : pc;
+}
+
+uintptr_t arch_interrupted_pc(void)
+{
+	return percpu_self()->interrupted;
+}
+
 static const char *data_abort_name(unsigned status)
 {
 	if (status == 0x21)
@@ -114,6 +135,10 @@ static void trap_sync(struct trap_frame *frame)
 		frame->pc += 4;
 		return;
 	}
+	if (esr >> ESR_CLASS_SHIFT == CLASS_STEP && step_trap(frame))
+		return;
+	if (esr >> ESR_CLASS_SHIFT == CLASS_BRK && step_begin(frame))
+		return;
 	kernel_trap(sync_name(esr), frame->pc, sync_address(esr), esr);
 }
 
@@ -124,10 +149,12 @@ void trap_dispatch(struct trap_frame *frame, unsigned kind)
 		trap_sync(frame);
 		return;
 	case TRAP_IRQ:
+		percpu_self()->interrupted = frame->raw_pc;
 		irq_handle();
 		return;
 	case TRAP_FIQ:
-		kernel_trap("fast interrupt", frame->pc, 0, 0);
+		fiq_handle();
+		return;
 	case TRAP_SERROR:
 		kernel_trap("system error", frame->pc, 0, reg_read(esr_el1));
 	case TRAP_STACK_OVERFLOW:

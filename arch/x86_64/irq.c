@@ -140,3 +140,9 @@ void arch_ipi_send(unsigned cpu)
 {
 	apic_command((uint32_t)boot_info.cpus[cpu].hw_id, APIC_FIXED | APIC_ASSERT | VECTOR_IPI);
 }
+
+bool arch_nmi_send(unsigned cpu)
+{
+	apic_command((uint32_t)boot_info.cpus[cpu].hw_id, APIC_NMI | APIC_ASSERT);
+	return true;
+}

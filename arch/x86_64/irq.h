@@ -27,6 +27,7 @@ enum apic_reg {
 
 /* Delivery modes of apic_command(); or a vector into APIC_FIXED. */
 #define APIC_FIXED   0x0000u
+#define APIC_NMI     0x0400u
 #define APIC_INIT    0x0500u
 #define APIC_STARTUP 0x0600u
 #define APIC_ASSERT  0x4000u

@@ -43,15 +43,23 @@
 #define AP_ONLINE 3
 
 /* struct percpu (percpu.h). */
-#define PERCPU_SELF   0
-#define PERCPU_NUMBER 8
+#define PERCPU_SELF      0
+#define PERCPU_NUMBER    8
+#define PERCPU_NMI_STACK 348 /* tss.ist[IST_NMI - 1] */
 
 /* Interrupt stack table slots, counted from 1; 0 is the current stack. */
-#define IST_NMI    1
-#define IST_DOUBLE 2
-#define IST_MCE    3
-#define IST_COUNT  3
+#define IST_DOUBLE 1
+#define IST_MCE    2
+#define IST_COUNT  2
 #define IST_BYTES  4096
+#define IST_NMI    3 /* nmi_stack */
+
+/* Each NMI on top of another one begins that much lower; two levels, see trap.S. */
+#define NMI_LEVEL_BYTES 8192
+#define NMI_STACK_BYTES (2 * NMI_LEVEL_BYTES)
+
+#define VECTOR_DEBUG 1
+#define VECTOR_NMI   2
 
 /* Vectors above the exceptions. The legacy PIC is moved to 0x20 and masked. */
 #define VECTOR_PIC      0x20

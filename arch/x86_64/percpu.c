@@ -2,6 +2,8 @@
 /*
  * percpu.c - segments, task state and GS base of each CPU, and the functions that ask for this CPU.
  */
+#include <slate/port.h>
+
 #include "arch/arch.h"
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/regs.h"
@@ -55,6 +57,7 @@ void percpu_install(struct percpu *percpu, unsigned number, uint32_t apic_id, ui
 	percpu->stack_top = stack_top;
 	for (unsigned i = 0; i < IST_COUNT; i++)
 		percpu->tss.ist[i] = (uintptr_t)percpu->ist_stacks[i] + IST_BYTES;
+	percpu->tss.ist[IST_NMI - 1] = (uintptr_t)percpu->nmi_stack + NMI_STACK_BYTES;
 	percpu->tss.io_bitmap_offset = sizeof(struct tss);
 
 	gdt_fill(percpu);
@@ -69,4 +72,26 @@ unsigned arch_cpu(void)
 
 	__asm__ volatile("movl %%gs:%c1, %0" : "=r"(number) : "i"(PERCPU_NUMBER));
 	return number;
+}
+
+/* One load: the allocator asks on its slow paths. */
+bool port_in_nmi(void)
+{
+	bool in_nmi;
+
+	__asm__ volatile("cmpq $0, %%gs:%c1; setne %0"
+			 : "=q"(in_nmi)
+			 : "i"(offsetof(struct percpu, nmi_depth)));
+	return in_nmi;
+}
+
+/* An NMI between load and store leaves the value as it found it. */
+void arch_nmi_enter(void)
+{
+	percpu_self()->nmi_depth++;
+}
+
+void arch_nmi_leave(void)
+{
+	percpu_self()->nmi_depth--;
 }

@@ -37,16 +37,22 @@ struct percpu {
 	uint32_t apic_id;
 	uintptr_t stack_top;   /* of the stack that the CPU was started on */
 	uint64_t timer_period; /* in TSC ticks: a periodic timer made of deadlines; 0: none */
+	uint64_t nmi_depth;    /* NMIs that are being handled, and what stands in for one */
+	uintptr_t interrupted; /* where the last interrupt fell, not fixed up */
 	alignas(64) unsigned char slate[PERCPU_SLATE_BYTES];
 	alignas(64) uint64_t gdt[5];
 	struct tss tss;
 	alignas(64) unsigned char ist_stacks[IST_COUNT][IST_BYTES];
+	alignas(64) unsigned char nmi_stack[NMI_STACK_BYTES];
 };
 _Static_assert(offsetof(struct percpu, self) == PERCPU_SELF, "used by assembly");
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ
 _Static_assert(offsetof(struct percpu, slate) == SLATE_PERCPU_OFFSET, "the allocator's word");
 #endif
 _Static_assert(offsetof(struct percpu, number) == PERCPU_NUMBER, "used by assembly");
+_Static_assert(offsetof(struct percpu, tss) + offsetof(struct tss, ist[IST_NMI - 1]) ==
+		       PERCPU_NMI_STACK,
+	       "used by assembly");
 
 /* The boot CPU's, static: it is needed before there is memory. */
 extern struct percpu percpu_boot;

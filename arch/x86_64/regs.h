@@ -16,6 +16,7 @@
 #define EFER_LMA 0x400u
 #define EFER_NXE 0x800u
 
+#define RFLAGS_TF 0x100
 #define RFLAGS_IF 0x200u
 
 struct cpuid {

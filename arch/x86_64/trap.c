@@ -14,7 +14,6 @@
 #define VECTOR_COUNT      256
 #define ENTRY_BYTES       16 /* distance of two entries in trap.S */
 #define EXCEPTION_COUNT   32
-#define EXCEPTION_NMI     2
 #define EXCEPTION_DOUBLE  8
 #define EXCEPTION_PAGE    14
 #define EXCEPTION_MACHINE 18
@@ -80,10 +79,23 @@ __attribute__((weak)) uintptr_t slate_interrupt_fixup(uintptr_t pc)
 	return pc;
 }
 
+/* Off: a test wants to see what happens then. Written while nothing else runs. */
+static bool fixup_on = true;
+
+void arch_fixup_set(bool on)
+{
+	fixup_on = on;
+}
+
+uintptr_t arch_interrupted_pc(void)
+{
+	return percpu_self()->interrupted;
+}
+
 static unsigned vector_ist(unsigned vector)
 {
 	switch (vector) {
-	case EXCEPTION_NMI:
+	case VECTOR_NMI:
 		return IST_NMI;
 	case EXCEPTION_DOUBLE:
 		return IST_DOUBLE;
@@ -153,16 +165,26 @@ static bool has_address(uint64_t vector)
 
 void trap_dispatch(struct trap_frame *frame)
 {
+	uintptr_t pc = frame->rip;
+
 	/*
 	 * The one place where an interrupted restartable sequence is rewound: before anything else
 	 * that could allocate, for interrupts, exceptions and NMIs alike.
 	 */
-	frame->rip = slate_interrupt_fixup(frame->rip);
+	if (fixup_on)
+		frame->rip = slate_interrupt_fixup(pc);
 
 	if (frame->vector >= EXCEPTION_COUNT) {
+		percpu_self()->interrupted = pc;
 		interrupt_dispatch(frame);
 		return;
 	}
+	if (frame->vector == VECTOR_NMI) {
+		kernel_nmi();
+		return;
+	}
+	if (frame->vector == VECTOR_DEBUG && step_trap(frame, pc))
+		return;
 	kernel_trap(exception_names[frame->vector], frame->rip,
 		    has_address(frame->vector) ? cr2_read() : 0, frame->error);
 }

@@ -5,6 +5,7 @@
 #ifndef ARCH_X86_64_TRAP_H
 #define ARCH_X86_64_TRAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* As trap.S pushes it, lowest address first; the CPU pushed from rip on. */
@@ -21,5 +22,8 @@ void trap_install(void);
 
 /* trap.S calls it; interrupts are off. */
 void trap_dispatch(struct trap_frame *frame);
+
+/* A debug exception at pc, frame->rip being fixed up: was it a step of arch_step()? */
+bool step_trap(struct trap_frame *frame, uintptr_t pc);
 
 #endif
