@@ -16,7 +16,8 @@ usage() {
 		usage: ./qemu-run.sh [OPTION...] [-- QEMU-ARGUMENT...]
 
 		  --arch ARCH       x86_64 (default) or aarch64
-		  --smp N           CPUs (default 4; 1 with --icount)
+		  --smp N           CPUs (default 4; 1 with --icount); with --run and more than twice what this machine has:
+		                    on one thread, by a clock that counts instructions
 		  --memory SIZE     512M (default), 3G ... 1T; more than this machine has is fine
 		  --numa N          split memory and CPUs over N nodes
 		  --balloon         add a virtio-balloon with free page reporting; when "selftest scavenge" runs, say what

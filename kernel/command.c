@@ -22,7 +22,7 @@ const struct command commands[] = {
 	{"alloc", "SIZE", "allocate an object (SIZE: 64, 4k, 1m); prints its address", cmd_alloc},
 	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},
 	{"selftest", "[FILTER]", "test the allocator inside this kernel (TAP)", cmd_selftest},
-	{"stress", "[SECONDS]", "all CPUs at once, then check everything", cmd_stress},
+	{"stress", "[SECONDS [SEED]]", "all CPUs at once, then check everything", cmd_stress},
 	{"hotadd", "", "add the memory that was kept aside", cmd_hotadd},
 	{"hotremove", "", "take it out again, or say who holds it", cmd_hotremove},
 	{"bench", "[FILTER]", "instructions per operation", cmd_bench},

@@ -33,6 +33,7 @@ while getopts hc:lLs: option; do
 done
 shift $((OPTIND - 1))
 
+full=$((seconds < 5 ? 5 : seconds))
 out=build/test-qemu
 jobs=2
 host_gib=$(awk '/^MemAvailable/ { print int($2 / 1048576) }' /proc/meminfo)
@@ -111,7 +112,9 @@ table() {
 	run x86_64-grub-bios x86_64 --boot grub
 	for arch in x86_64 aarch64; do
 		run $arch-1-cpu $arch --smp 1
-		run $arch-4-cpus $arch --smp 4
+		# from 5 seconds on stress wants to have met every kind of operation
+		boot $arch-4-cpus ./qemu-run.sh --arch $arch --smp 4 --timeout 400 --run "mem; selftest; stress $full"
+		boot $arch-24-cpus-stress ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 --run "stress $full"
 		run $arch-4-cpus-debug $arch --smp 4 DEBUG=1
 		run $arch-64M $arch --smp 2 --memory 64M
 		run $arch-3G $arch --smp 2 --memory 3G
@@ -148,6 +151,8 @@ long_table() {
 
 	for arch in x86_64 aarch64; do
 		run $arch-24-cpus $arch --smp 24 --memory 2G
+		boot $arch-24-cpus-seeds ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 \
+			--run 'stress 10 2; stress 10 3; stress 10 4; stress 10 5; stress 10 6; stress 10 7'
 		run $arch-24-cpus-debug $arch --smp 24 --memory 2G DEBUG=1
 		run $arch-numa-4 $arch --smp 8 --memory 2G --numa 4
 		boot $arch-1T ./qemu-run.sh --arch $arch --smp 2 --memory 1T --timeout 200 --run 'mem; stats'
