@@ -10,7 +10,7 @@ setup_usage() {
 
 		Jobs: x86_64 aarch64 arm   build the library and the kernel of that architecture
 		      llvm                 the same with LLVM=1
-		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb
+		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb
 		      host                 host tests
 		      shim shim-long       the programs that run on the malloc library, in make test and make test-long
 		      test                 everything that make test needs
@@ -87,6 +87,7 @@ setup_job() {
 		need mtools mformat
 		need ovmf /usr/share/ovmf/OVMF.fd
 		;;
+	gdb) need gdb-multiarch gdb-multiarch ;;
 	dtb) need device-tree-compiler dtc ;;
 	host)
 		need_build_tools
@@ -108,7 +109,7 @@ setup_job() {
 		need stress-ng stress-ng
 		need_python_tests
 		;;
-	test) setup_jobs host shim x86_64 aarch64 arm qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb ;;
+	test) setup_jobs host shim x86_64 aarch64 arm qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb ;;
 	check)
 		setup_jobs host x86_64 aarch64 arm llvm
 		need clang-format clang-format
