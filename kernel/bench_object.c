@@ -312,6 +312,9 @@ const struct bench bench_objects[] = {
 	{"zalloc_pair", BENCH_OBJECT, 64, run_zalloc},
 	{"large_pair", BENCH_OBJECT, 16384, run_large},
 	{"large_pair", BENCH_OBJECT, 32768, run_large},
+	{"large_pair", BENCH_OBJECT, 65536, run_large},
+	{"large_pair", BENCH_OBJECT, 131072, run_large},
+	{"large_pair", BENCH_OBJECT, 1048576, run_large},
 	{"realloc_copy", BENCH_OBJECT, 128, run_realloc},
 	{0},
 };

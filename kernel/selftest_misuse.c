@@ -93,8 +93,12 @@ static void test_double_free_large(void)
 	void *object = some(100000);
 
 	slate_free(object);
+	report_begin(SLATE_CRIME_DOUBLE_FREE);
+	slate_free(object);
+	expect_one(object);
 	/* Its frames are in no span any more: nobody can tell that the pointer ever was an
 	 * object's. */
+	slate_flush();
 	report_begin(SLATE_CRIME_NOT_OBJECT);
 	slate_free(object);
 	slate_flush();

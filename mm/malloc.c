@@ -12,6 +12,7 @@
 #include "mm/directmap.h"
 #include "mm/init.h"
 #include "mm/kcache.h"
+#include "mm/largepair.h"
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
@@ -64,20 +65,14 @@ static void *alloc_class(unsigned span_class, unsigned flags)
 	return object ? object : alloc_class_reclaim(span_class, flags);
 }
 
-static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
+/* This CPU's cache has none. */
+static __attribute__((noinline)) void *alloc_large_slow(size_t pages, size_t align_pages,
+							unsigned flags)
 {
-	if (size_bytes > SIZE_MAX / 2 || !init_check("slate_alloc"))
-		return NULL;
-	/* Frames of its own mean locks. */
-	if ((flags & SLATE_ANYCTX) || port_in_nmi())
-		return reclaim_failed();
-	size_t pages = bytes_to_pages(size_bytes);
-	size_t natural = pages & (~pages + 1);
-	size_t align_pages = align_bytes >> SLATE_PAGE_SHIFT;
 	struct reclaim reclaim = {.pages = pages};
 
-	if (align_pages < natural)
-		align_pages = natural;
+	if (!init_check("slate_alloc"))
+		return NULL;
 	do {
 		struct mspan *span = reclaim.reserve ? mheap_alloc_large_reserve(pages, align_pages)
 						     : mheap_alloc_large(pages, align_pages);
@@ -86,6 +81,25 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 			return (void *)span->base;
 	} while (reclaim_next(&reclaim, flags));
 	return reclaim_failed();
+}
+
+static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
+{
+	size_t pages = bytes_to_pages(size_bytes);
+	size_t natural = pages & (~pages + 1);
+	size_t align_pages = align_bytes >> SLATE_PAGE_SHIFT;
+
+	if (size_bytes > SIZE_MAX / 2)
+		return NULL;
+	/* Frames of its own mean locks. */
+	if ((flags & SLATE_ANYCTX) || port_in_nmi())
+		return reclaim_failed();
+	if (align_pages < natural)
+		align_pages = natural;
+
+	struct mspan *span = largecache_take(pages, align_pages << SLATE_PAGE_SHIFT);
+
+	return span ? (void *)span->base : alloc_large_slow(pages, align_pages, flags);
 }
 
 void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
@@ -165,10 +179,12 @@ static void report_pointer(enum slate_crime crime, const char *call, const char 
 	mm_report(&report);
 }
 
-/* A large object goes home at once: its struct is claimed under no lock but by the state itself. */
+/* A large object stays with this CPU or goes home: its struct is claimed under no lock but by the
+ * state itself. */
 static void free_large(void *object, const char *call)
 {
-	struct mspan *span = arena_span(virt_to_pfn(object));
+	/* the class byte has just said that there is one */
+	struct mspan *span = arena_span_unchecked(object);
 
 	if (!span) {
 		report_pointer(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
@@ -180,8 +196,8 @@ static void free_large(void *object, const char *call)
 		mcache_defer(object);
 	} else if (!mspan_claim(span)) {
 		report_pointer(SLATE_CRIME_DOUBLE_FREE, call,
-			       "another CPU is freeing the large object", object, 0, span);
-	} else {
+			       "the large object is free already, or being freed", object, 0, span);
+	} else if (!largecache_give(span)) {
 		mheap_free_span(span);
 	}
 }
@@ -292,7 +308,7 @@ static void free_object(void *object, unsigned class, const char *call)
 void slate_free_slow(void *object)
 {
 	if (object)
-		free_object(object, arena_class(virt_to_pfn(object)), "slate_free");
+		free_object(object, arena_class_at(object), "slate_free");
 }
 
 void slate_free_sized_slow(void *object, size_t size_bytes)

@@ -92,6 +92,7 @@ static void cache_init(struct mcache *cache)
 	atomic_init(&cache->drained,
 		    atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed));
 	atomic_init(&cache->online, true);
+	cache->large = (struct largecache){.hand = 0};
 	cache->poll_class = 0;
 	cache->over_bound = false;
 	cache->round_bytes = 0;
@@ -126,6 +127,7 @@ void mcache_init(void)
 		mcache_enable(class);
 	cache_init(&mcache_boot);
 	percpu_set_cache(&mcache_boot);
+	largecache_resize();
 }
 
 bool mcache_is_bare(unsigned class)
@@ -172,6 +174,7 @@ bool mcache_online(unsigned cpu)
 	percpu_set_cache(cache);
 	if (!mcache_any_online)
 		mcache_any_online = true;
+	largecache_resize();
 	return true;
 }
 
@@ -184,6 +187,7 @@ void mcache_offline(void)
 	atomic_store_explicit(&percpu_cache()->online, false, memory_order_release);
 	port_irq_restore(irq);
 	mcache_drain();
+	largecache_resize();
 }
 
 /* ---- Magazines and what is behind them ---- */
@@ -464,6 +468,7 @@ void mcache_drain(void)
 		if (mcache_has_magazines(class))
 			drain_class(class);
 	}
+	largecache_drain();
 	irq = port_irq_save();
 	/* release: pairs with the acquire in mcache_drain_if_wanted() and in statistics */
 	if (cache == percpu_cache())

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "mm/arena.h"
+#include "mm/largecache.h"
 #include "mm/magazine.h"
 #include "mm/spanclass.h"
 
@@ -69,6 +70,7 @@ struct mcache {
 	 * them, chained through the arena. The dummy ends a chain.
 	 */
 	_Atomic(magtop_t) deferred[2];
+	struct largecache large;
 };
 
 /* Which chain, as an index of a top. */

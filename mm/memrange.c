@@ -19,6 +19,7 @@
 #include "mm/bootmem.h"
 #include "mm/directmap.h"
 #include "mm/init.h"
+#include "mm/largecache.h"
 #include "mm/mheap.h"
 
 #define PIECE_ALIGN 64u
@@ -231,6 +232,7 @@ int slate_add_memory(paddr_t base, uint64_t size_bytes, unsigned node)
 	if (!memrange_begin())
 		return SLATE_EAGAIN;
 	status = add_range(&range);
+	largecache_resize();
 	memrange_end();
 	return status;
 }
@@ -291,6 +293,7 @@ int slate_reserve_release(const struct slate_range *released)
 		return SLATE_EAGAIN;
 	range.node = released->node;
 	status = release_range(&range);
+	largecache_resize();
 	memrange_end();
 	return status;
 }

@@ -17,7 +17,8 @@ static const uint8_t may_become[MSPAN_STATES] = {
 	[MSPAN_DEAD] = 1 << MSPAN_IN_USE | 1 << MSPAN_MANUAL,
 	[MSPAN_IN_USE] = 1 << MSPAN_MANUAL | 1 << MSPAN_CLAIMED | 1 << MSPAN_DEAD,
 	[MSPAN_MANUAL] = 1 << MSPAN_IN_USE | 1 << MSPAN_CLAIMED | 1 << MSPAN_DEAD,
-	[MSPAN_CLAIMED] = 1 << MSPAN_DEAD,
+	[MSPAN_CLAIMED] = 1 << MSPAN_DEAD | 1 << MSPAN_CACHED,
+	[MSPAN_CACHED] = 1 << MSPAN_IN_USE | 1 << MSPAN_CLAIMED,
 };
 
 /* (a) relaxed: only that no two spans get the same number is of interest */
@@ -95,17 +96,22 @@ unsigned long *mspan_kill(struct mspan *span)
 {
 	unsigned long *bits = span->alloc_bits;
 
-	MM_ASSERT(may_become[mspan_state(span)] >> MSPAN_DEAD & 1);
+	MM_ASSERT(mspan_may_become(mspan_state(span), MSPAN_DEAD));
 	/* release: pairs with the acquire in mspan_state() */
 	atomic_store_explicit(&span->state, MSPAN_DEAD, memory_order_release);
 	return bits == span->inline_bits ? NULL : bits;
+}
+
+bool mspan_may_become(enum mspan_state from, enum mspan_state to)
+{
+	return may_become[from] >> to & 1;
 }
 
 bool mspan_transition(struct mspan *span, enum mspan_state from, enum mspan_state to)
 {
 	uint8_t expected = (uint8_t)from;
 
-	MM_ASSERT(may_become[from] >> to & 1);
+	MM_ASSERT(mspan_may_become(from, to));
 	/* relaxed: of two callers one wins; what the winner writes later is ordered by the locks it
 	 * takes */
 	return atomic_compare_exchange_strong_explicit(&span->state, &expected, (uint8_t)to,
@@ -192,7 +198,8 @@ enum mspan_verdict mspan_give(struct mspan *span, void *object)
 
 const char *mspan_state_name(enum mspan_state state)
 {
-	static const char *const names[MSPAN_STATES] = {"dead", "in use", "manual", "claimed"};
+	static const char *const names[MSPAN_STATES] = {"dead", "in use", "manual", "claimed",
+							"cached"};
 
 	return (unsigned)state < MSPAN_STATES ? names[state] : "unknown";
 }

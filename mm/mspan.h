@@ -21,6 +21,7 @@
 #include <slate/types.h>
 
 #include "lib/list.h"
+#include "mm/mmdebug.h"
 
 /* Most objects of a span whose bits fit into the struct itself. */
 #define MSPAN_INLINE_ELEMS 128u
@@ -34,6 +35,7 @@ enum mspan_state {
 	MSPAN_IN_USE,  /* objects */
 	MSPAN_MANUAL,  /* owned by its caller: stacks */
 	MSPAN_CLAIMED, /* a large object or a stack on its way home */
+	MSPAN_CACHED,  /* a large object that a CPU keeps for its next owner */
 	MSPAN_STATES
 };
 
@@ -49,7 +51,10 @@ struct mspan {
 	uint8_t page_class;        /* (c) class byte of its frames */
 	bool isolated;             /* (m) being removed: gives no objects; class bytes are SLOW */
 	_Atomic uint8_t state; /* (a) enum mspan_state: release when set up, acquire in checks */
-	struct list link;      /* (m) in one of the mcentral's lists */
+	union {
+		struct list link;         /* (m) in one of the mcentral's lists */
+		struct mspan *cache_next; /* cached large objects: the owner CPU's */
+	};
 
 	size_t pages;                /* (c) */
 	struct list all_link;        /* (h) in the mheap's registry */
@@ -117,6 +122,8 @@ static inline enum mspan_state mspan_state(const struct mspan *span)
  *   dead -> in use, manual          set up (mspan_init() and its like)
  *   in use <-> manual               a stack is handed out, comes back (debug builds)
  *   in use, manual -> claimed       a large object, a stack on its way home
+ *   claimed -> cached               a large object stays with a CPU
+ *   cached -> in use, claimed       and is taken again, or goes home
  *   in use, manual, claimed -> dead mspan_kill()
  */
 bool mspan_transition(struct mspan *span, enum mspan_state from, enum mspan_state to);
@@ -128,6 +135,16 @@ const char *mspan_why_busy(const struct mspan *span);
 static inline bool mspan_claim(struct mspan *span)
 {
 	return mspan_transition(span, MSPAN_IN_USE, MSPAN_CLAIMED);
+}
+
+bool mspan_may_become(enum mspan_state from, enum mspan_state to);
+
+/* The same by the one who alone may: who claimed it, or in whose cache it lies. */
+static inline void mspan_set_state(struct mspan *span, enum mspan_state state)
+{
+	MM_ASSERT(mspan_may_become(mspan_state(span), state));
+	/* release: pairs with the acquire in mspan_state() */
+	atomic_store_explicit(&span->state, (uint8_t)state, memory_order_release);
 }
 
 /* "dead", "in use" ... */

@@ -7,6 +7,7 @@
 #include <slate/slate.h>
 
 #include "mm/deferred.h"
+#include "mm/largecache.h"
 #include "mm/lockrank.h"
 #include "mm/mcache.h"
 #include "mm/mheap.h"
@@ -39,7 +40,6 @@ static void count(_Atomic size_t *counter, size_t n)
 static void drain_here(void *arg)
 {
 	(void)arg;
-	deferred_run();
 	mcache_drain();
 }
 
@@ -254,6 +254,7 @@ void slate_poll(void)
 	port_irq_restore(irq);
 	mcache_drain_if_wanted();
 	deferred_run();
+	largecache_poll();
 	scavenger_poll();
 	reclaim_poll();
 }

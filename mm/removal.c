@@ -15,6 +15,7 @@
 
 #include "mm/arena.h"
 #include "mm/init.h"
+#include "mm/largecache.h"
 #include "mm/mcentral.h"
 #include "mm/memrange.h"
 #include "mm/mheap.h"
@@ -200,8 +201,11 @@ int slate_remove_memory(paddr_t base, uint64_t size_bytes, struct slate_holders 
 
 	struct memrange *range = memrange_find(start, pages);
 
+	/* a large object that is freed meanwhile shall not be given out again */
+	largecache_pause();
 	status =
 		range && range->kind != MEMRANGE_BOOT ? remove_range(range, holders) : SLATE_ENOENT;
+	largecache_resume();
 	memrange_end();
 	return status;
 }

@@ -6,6 +6,7 @@
  */
 #include <slate/stats.h>
 
+#include "mm/largecache.h"
 #include "mm/mcache.h"
 #include "mm/mcache_source.h"
 #include "mm/mcentral.h"
@@ -59,6 +60,17 @@ static void add_node(unsigned node, struct slate_stats *stats)
 	stats->object_bytes += counter(&heap->large_bytes);
 }
 
+/* Large objects in the caches are no objects, but frames at hand. */
+static void move_large(struct slate_stats *stats, size_t held)
+{
+	size_t pages = largecache_held_pages(held);
+
+	stats->cached_pages += pages;
+	stats->object_pages -= pages;
+	stats->large_objects -= largecache_held_spans(held);
+	stats->object_bytes -= pages << SLATE_PAGE_SHIFT;
+}
+
 void slate_stats(struct slate_stats *stats)
 {
 	struct reclaim_counts reclaim = reclaim_counts();
@@ -81,10 +93,13 @@ void slate_stats(struct slate_stats *stats)
 	for (unsigned node = 0; node < mheap_node_count(); node++)
 		add_node(node, stats);
 
+	size_t large_held = largecache_sum();
+
 	stats->cached_pages = class_cached(PAGECLASS_FRAME);
 	for (unsigned class = MCACHE_RUN; class < MCACHE_RUN_END; class ++)
 		stats->cached_pages += class_cached(class) * mcache_run_pages(class);
 	stats->manual_pages -= stats->cached_pages;
+	move_large(stats, large_held);
 	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)
 		stats->cached_stacks += class_cached(MCACHE_STACK + order);
 	stats->objects = stats->large_objects;
@@ -154,6 +169,8 @@ bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats)
 	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)
 		stats->cached_bytes += mcache_cached(cache, MCACHE_STACK + order)
 				       << (SLATE_PAGE_SHIFT + order);
+	stats->cached_bytes += largecache_held_pages(counter(&cache->large.held))
+			       << SLATE_PAGE_SHIFT;
 	return true;
 }
 

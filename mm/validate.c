@@ -12,6 +12,7 @@
 #include <slate/stats.h>
 
 #include "mm/directmap.h"
+#include "mm/largecache.h"
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
@@ -195,6 +196,33 @@ static void check_total(struct findings *findings)
 	found(findings, "the holders' frames are not all frames", 0);
 }
 
+static bool add_cached(struct mspan *span, void *arg)
+{
+	if (mspan_state(span) == MSPAN_CACHED)
+		*(size_t *)arg += largecache_weight(span->pages);
+	return true;
+}
+
+/* Cached large objects, as their states tell it, are what the CPUs hold. */
+static bool large_agrees(void)
+{
+	size_t held = 0;
+
+	for (unsigned node = 0; node < mheap_node_count(); node++)
+		mheap_for_each_span(node, add_cached, &held);
+	return held == largecache_sum();
+}
+
+static void check_large(struct findings *findings)
+{
+	for (unsigned attempt = 0; attempt < SUM_ATTEMPTS; attempt++) {
+		if (large_agrees())
+			return;
+		port_relax();
+	}
+	found(findings, "the CPUs hold other large objects than those marked as cached", 0);
+}
+
 size_t slate_validate(void)
 {
 	struct findings findings = {.count = 0};
@@ -206,6 +234,7 @@ size_t slate_validate(void)
 			check_mcentral(class, &findings);
 	}
 	check_cached(&findings);
+	check_large(&findings);
 	check_total(&findings);
 	if (findings.count > 0) {
 		struct slate_report report = {

@@ -46,6 +46,11 @@ static void double_free_of_a_large_object(void **state)
 
 	(void)state;
 	slate_free(p);
+	/* it lies in this CPU's cache */
+	expect_report(SLATE_CRIME_DOUBLE_FREE);
+	slate_free(p);
+	assert_int_equal(reported()->object, (uintptr_t)p);
+	slate_flush();
 	expect_report(SLATE_CRIME_NOT_OBJECT);
 	slate_free(p);
 	reported();

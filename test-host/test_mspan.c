@@ -228,10 +228,8 @@ static void refuse_change(enum mspan_state from, enum mspan_state to)
 static void states_change_as_told(void **state)
 {
 	static const char ways[MSPAN_STATES][MSPAN_STATES + 1] = {
-		[MSPAN_DEAD] = ".xx.",
-		[MSPAN_IN_USE] = "x.xx",
-		[MSPAN_MANUAL] = "xx.x",
-		[MSPAN_CLAIMED] = "x...",
+		[MSPAN_DEAD] = ".xx..",    [MSPAN_IN_USE] = "x.xx.", [MSPAN_MANUAL] = "xx.x.",
+		[MSPAN_CLAIMED] = "x...x", [MSPAN_CACHED] = ".x.x.",
 	};
 
 	(void)state;

@@ -44,6 +44,17 @@
 #endif
 
 /*
+ * What one CPU may keep of freed large objects (above 32 KiB), in bytes, 0: nothing; and all CPUs
+ * together: that part of the memory, as a shift (6: 1.6 %).
+ */
+#ifndef SLATE_LARGE_CACHE_BYTES
+#define SLATE_LARGE_CACHE_BYTES (sizeof(void *) == 8 ? 4u << 20 : 256u << 10)
+#endif
+#ifndef SLATE_LARGE_CACHE_SHIFT
+#define SLATE_LARGE_CACHE_SHIFT 6
+#endif
+
+/*
  * What RESERVE requests find when nobody else gets any more: of each node's memory that part, as a
  * shift (11: 0.05 %), and at most so many frames.
  */
@@ -102,6 +113,9 @@
 #endif
 #if SLATE_RESERVE_SHIFT < 4 || SLATE_RESERVE_SHIFT > 31
 #error "SLATE_RESERVE_SHIFT must be 4 (a sixteenth) to 31 (nothing)"
+#endif
+#if SLATE_LARGE_CACHE_SHIFT < 2 || SLATE_LARGE_CACHE_SHIFT > 31
+#error "SLATE_LARGE_CACHE_SHIFT must be 2 (a quarter) to 31 (nothing)"
 #endif
 #if SLATE_MAX_NODES < 1 || SLATE_MAX_NODES > 64
 #error "SLATE_MAX_NODES must be 1 to 64"

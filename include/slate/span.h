@@ -23,7 +23,7 @@ struct slate_span_info {
 	uintptr_t base; /* the span's first byte */
 	size_t pages;
 	enum slate_span_kind kind;
-	const char *state;   /* "in use", "manual", "claimed": for diagnostics */
+	const char *state;   /* "in use", "manual", "claimed", "cached": for diagnostics */
 	size_t object_bytes; /* what one object holds; of a stack, without its guard page */
 	uintptr_t object;    /* where the object starts that the address lies in; 0 in a span's tail
 				and in a guard page */

@@ -13,8 +13,8 @@
 struct slate_stats {
 	size_t total_pages;    /* frames ever added, minus removed */
 	size_t free_pages;     /* in the page allocators, without the released ones */
-	size_t cached_pages;   /* free, in per-CPU frame caches */
-	size_t object_pages;   /* spans that hold objects, large objects included */
+	size_t cached_pages;   /* free, in per-CPU caches of frames and of large objects */
+	size_t object_pages;   /* spans that hold objects, large objects in use included */
 	size_t manual_pages;   /* owned by their callers: frame runs */
 	size_t stack_pages;    /* kernel stacks and their guard pages, cached ones included */
 	size_t metadata_pages; /* Slate's own */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * largepair.h (level 7) - the common half of largecache.c, in line: a large object is taken from
+ * this CPU's cache, or left there.
+ *
+ * The bins are the CPU's own and change with interrupts off; an NMI stays away.
+ */
+#ifndef MM_LARGEPAIR_H
+#define MM_LARGEPAIR_H
+
+#include <slate/port.h>
+
+#include "lib/bits.h"
+#include "mm/mspan.h"
+#include "mm/percpu.h"
+
+/* Spans of a bin that are looked at for the right length. */
+#define LARGECACHE_SEARCH 4u
+
+static inline struct largecache *largecache_begin(unsigned long *irq)
+{
+#if SLATE_PROTECT == SLATE_PROTECT_THREAD
+	*irq = 0;
+#else
+	*irq = port_irq_save();
+#endif
+	return &percpu_cache()->large;
+}
+
+static inline void largecache_end(unsigned long irq)
+{
+#if SLATE_PROTECT == SLATE_PROTECT_THREAD
+	(void)irq;
+#else
+	port_irq_restore(irq);
+#endif
+}
+
+/* relaxed, both: the figure is this CPU's own; others read it for statistics */
+static inline size_t largecache_held(const struct largecache *cache)
+{
+	return atomic_load_explicit(&cache->held, memory_order_relaxed);
+}
+
+static inline void largecache_set_held(struct largecache *cache, size_t held)
+{
+	atomic_store_explicit(&cache->held, held, memory_order_relaxed);
+}
+
+/* The number is LARGECACHE_BINS or more for what is too long to be kept, and that is beyond every
+ * limit. pages > 0. */
+static inline unsigned largecache_bin(size_t pages)
+{
+	unsigned log2 = bits_log2((uint64_t)pages);
+
+	return 2 * log2 + (unsigned)(2 * pages >> log2 & 1);
+}
+
+/* The place that holds a span which fits, or NULL. */
+static inline struct mspan **largecache_find(struct mspan **place, size_t pages, size_t align_bytes)
+{
+	for (unsigned i = 0; i < LARGECACHE_SEARCH && *place; i++) {
+		if ((*place)->pages == pages && is_aligned((*place)->base, align_bytes))
+			return place;
+		place = &(*place)->cache_next;
+	}
+	return NULL;
+}
+
+/*
+ * A span of exactly so many frames, in use again, its base a multiple of align_bytes; NULL when
+ * there is none. Its contents are what the last owner left. Any context but NMI.
+ */
+static inline struct mspan *largecache_take(size_t pages, size_t align_bytes)
+{
+	struct mspan *span = NULL;
+	unsigned long irq;
+
+	if (pages >
+	    largecache_held_pages(atomic_load_explicit(&largecache_limit, memory_order_relaxed)))
+		return NULL;
+
+	struct largecache *cache = largecache_begin(&irq);
+	struct mspan **place =
+		largecache_find(&cache->bins[largecache_bin(pages)], pages, align_bytes);
+
+	if (place) {
+		size_t held = largecache_held(cache) - largecache_weight(pages);
+
+		span = *place;
+		*place = span->cache_next;
+		list_node_init(&span->link);
+		largecache_set_held(cache, held);
+		if (held < cache->low)
+			cache->low = held;
+		mspan_set_state(span, MSPAN_IN_USE);
+	}
+	largecache_end(irq);
+	return span;
+}
+
+/* Keep a claimed large span if there is room. Any context but NMI. */
+static inline bool largecache_keep(struct mspan *span)
+{
+	unsigned long irq;
+	struct largecache *cache = largecache_begin(&irq);
+	size_t held = largecache_held(cache) + largecache_weight(span->pages);
+	/* relaxed: see its declaration */
+	bool room = held <= atomic_load_explicit(&largecache_limit, memory_order_relaxed);
+
+	if (room) {
+		struct mspan **bin = &cache->bins[largecache_bin(span->pages)];
+
+		span->cache_next = *bin;
+		*bin = span;
+		largecache_set_held(cache, held);
+		mspan_set_state(span, MSPAN_CACHED);
+	}
+	largecache_end(irq);
+	return room;
+}
+
+/* The same, and others go home for it; false: it is too long. No lock is held. */
+static inline bool largecache_give(struct mspan *span)
+{
+	return largecache_keep(span) || largecache_make_room(span);
+}
+
+#endif
