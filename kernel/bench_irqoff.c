@@ -242,7 +242,7 @@ static void workload(void)
 
 static bool run_irqoff(const struct bench *row)
 {
-	struct irqoff_worst worst;
+	const struct irqoff_worst *worst;
 
 	if (!arch_irq_enabled())
 		return false;
@@ -254,11 +254,11 @@ static bool run_irqoff(const struct bench *row)
 	give_aside_back();
 	slate_flush();
 	worst = irqoff_stop();
-	if (worst.ticks > GOAL)
-		kprintf("# interrupts were off for long: what returns to 0x%lx ended it\n",
-			(unsigned long)worst.return_pc);
+	for (unsigned i = 0; i < IRQOFF_PLACES && worst[i].ticks > GOAL; i++)
+		kprintf("# interrupts were off for %llu: what returns to 0x%lx ended it\n",
+			(unsigned long long)worst[i].ticks, (unsigned long)worst[i].return_pc);
 	kprintf("bench %s %zu %s %llu\n", row->name, row->size, bench_unit(),
-		(unsigned long long)worst.ticks);
+		(unsigned long long)worst->ticks);
 	return true;
 }
 

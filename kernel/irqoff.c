@@ -15,18 +15,16 @@
 
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
-/* Written by the watching CPU, interrupts off; the others read it in their hooks and then stop at
- * the number. */
 /*
  * Written by the watching CPU, interrupts off; other CPUs read armed and cpu only. relaxed: a CPU
  * that sees armed late is not the one that watches.
  */
 static struct {
-	_Atomic bool armed;
+	_Atomic unsigned armed; /* 0 or 1; a bool would cost an instruction more to test */
 	_Atomic unsigned cpu;
 	unsigned depth; /* pairs that are open, from the outermost on */
 	uint64_t start;
-	struct irqoff_worst worst;
+	struct irqoff_worst worst[IRQOFF_PLACES]; /* longest first */
 } watch;
 
 static bool is_watching(void)
@@ -47,12 +45,27 @@ static __attribute__((noinline, cold)) unsigned long save_watched(void)
 	return state;
 }
 
+/* The list stays sorted: what is longer than its place's entry moves up from there. */
+static void note_worst(uint64_t ticks, uintptr_t pc)
+{
+	struct irqoff_worst *worst = watch.worst;
+	unsigned at = 0;
+
+	while (at < IRQOFF_PLACES - 1 && worst[at].return_pc != pc)
+		at++;
+	if (ticks <= worst[at].ticks)
+		return;
+	for (; at > 0 && worst[at - 1].ticks < ticks; at--)
+		worst[at] = worst[at - 1];
+	worst[at] = (struct irqoff_worst){ticks, pc};
+}
+
 static __attribute__((noinline, cold)) void restore_watched(unsigned long state, uintptr_t pc)
 {
 	uint64_t ticks = arch_instructions() - watch.start;
 
-	if (is_watching() && watch.depth && --watch.depth == 0 && ticks > watch.worst.ticks)
-		watch.worst = (struct irqoff_worst){ticks, pc};
+	if (is_watching() && watch.depth && --watch.depth == 0)
+		note_worst(ticks, pc);
 	arch_irq_restore(state);
 }
 
@@ -61,15 +74,16 @@ void irqoff_start(void)
 	unsigned long state = arch_irq_save();
 
 	watch.depth = 0;
-	watch.worst = (struct irqoff_worst){0};
+	for (unsigned i = 0; i < IRQOFF_PLACES; i++)
+		watch.worst[i] = (struct irqoff_worst){0};
 	atomic_store_explicit(&watch.cpu, arch_cpu(), memory_order_relaxed);
-	atomic_store_explicit(&watch.armed, true, memory_order_relaxed);
+	atomic_store_explicit(&watch.armed, 1, memory_order_relaxed);
 	arch_irq_restore(state);
 }
 
-struct irqoff_worst irqoff_stop(void)
+const struct irqoff_worst *irqoff_stop(void)
 {
-	atomic_store_explicit(&watch.armed, false, memory_order_relaxed);
+	atomic_store_explicit(&watch.armed, 0, memory_order_relaxed);
 	return watch.worst;
 }
 

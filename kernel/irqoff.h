@@ -11,6 +11,9 @@
 
 #include <slate/types.h>
 
+/* Places that are told apart. */
+#define IRQOFF_PLACES 16
+
 struct irqoff_worst {
 	uint64_t ticks;      /* arch_instructions() */
 	uintptr_t return_pc; /* where the port_irq_restore() that ended it returns to */
@@ -18,6 +21,8 @@ struct irqoff_worst {
 
 /* From here on this CPU is watched, until irqoff_stop(). Interrupts enabled; one CPU at a time. */
 void irqoff_start(void);
-struct irqoff_worst irqoff_stop(void);
+
+/* The worst stretch of each place, the longest first; IRQOFF_PLACES, unused ones 0. */
+const struct irqoff_worst *irqoff_stop(void);
 
 #endif

@@ -117,6 +117,41 @@ static inline unsigned arena_class_at(const void *address)
  */
 size_t arena_count_class(pfn_t pfn, size_t pages, unsigned page_class);
 
+static inline uintptr_t load_word(const uint8_t *bytes)
+{
+	uintptr_t word;
+
+	__builtin_memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
+/*
+ * Are all n frames from pfn on free, cached or callers' frames, as far as the window tells? Plain
+ * loads: nobody else writes class bytes of frames that the caller owns. If he does not own them,
+ * any answer will do, since the bitmap is asked as well.
+ */
+static inline bool arena_is_all_free(pfn_t pfn, size_t n)
+{
+	const uintptr_t all = ~(uintptr_t)0 / 0xff * PAGECLASS_FREE;
+	size_t at = pfn.v - arena_window.first.v;
+	const uint8_t *bytes;
+
+	if (at >= arena_window.pages || n > arena_window.pages - at)
+		return false;
+	bytes = (const uint8_t *)arena_window.class_of + at;
+	if (n < sizeof(all)) {
+		while (n > 0 && bytes[n - 1] == PAGECLASS_FREE)
+			n--;
+		return n == 0;
+	}
+	/* whole words, aligned or not; the last one may overlap the one before */
+	for (; n > sizeof(all); n -= sizeof(all), bytes += sizeof(all)) {
+		if (load_word(bytes) != all)
+			return false;
+	}
+	return load_word(bytes + n - sizeof(all)) == all;
+}
+
 /* Set class bytes of frames inside registered arenas; may cross arenas. */
 void arena_set_class(pfn_t pfn, size_t pages, unsigned page_class);
 

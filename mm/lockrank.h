@@ -66,6 +66,33 @@ static inline void mm_lock_assert_none(void)
 }
 #endif
 
+/*
+ * The same as mm_lock_try() and mm_lock_release(), inline: for the few callers whose work is no
+ * longer than the two calls.
+ */
+static inline bool mm_lock_try_inline(struct mm_lock *lock, unsigned long *irq_state)
+{
+#if SLATE_DEBUG
+	return mm_lock_try(lock, irq_state);
+#else
+	*irq_state = port_irq_save();
+	if (__builtin_expect(spinlock_try(&lock->spin), true))
+		return true;
+	port_irq_restore(*irq_state);
+	return false;
+#endif
+}
+
+static inline void mm_lock_release_inline(struct mm_lock *lock, unsigned long irq_state)
+{
+#if SLATE_DEBUG
+	mm_lock_release(lock, irq_state);
+#else
+	spinlock_release(&lock->spin);
+	port_irq_restore(irq_state);
+#endif
+}
+
 /* Tests start over. */
 void mm_lock_reset(void);
 

@@ -14,7 +14,7 @@ static _Atomic size_t report_count;
 static _Atomic size_t leak_count;
 
 /* Requests until one fails; 0: off. Tests arm it while nothing else runs: relaxed. */
-static _Atomic size_t fault_countdown;
+_Atomic size_t mm_fault_left;
 static _Atomic bool fault_for_ever;
 
 void mm_report(struct slate_report *report)
@@ -77,12 +77,12 @@ size_t mm_poison_check(const void *start, uint8_t byte, size_t size_bytes)
 void mm_fault_arm(size_t nth, bool for_ever)
 {
 	atomic_store_explicit(&fault_for_ever, for_ever, memory_order_relaxed);
-	atomic_store_explicit(&fault_countdown, nth, memory_order_relaxed);
+	atomic_store_explicit(&mm_fault_left, nth, memory_order_relaxed);
 }
 
-bool mm_fault_now(void)
+bool mm_fault_count(void)
 {
-	size_t left = atomic_load_explicit(&fault_countdown, memory_order_relaxed);
+	size_t left = atomic_load_explicit(&mm_fault_left, memory_order_relaxed);
 
 	/* Two CPUs may ask at once: each request counts once. */
 	do {
@@ -91,7 +91,7 @@ bool mm_fault_now(void)
 		if (left == 1 && atomic_load_explicit(&fault_for_ever, memory_order_relaxed))
 			return true;
 	} while (!atomic_compare_exchange_weak_explicit(
-		&fault_countdown, &left, left - 1, memory_order_relaxed, memory_order_relaxed));
+		&mm_fault_left, &left, left - 1, memory_order_relaxed, memory_order_relaxed));
 	return left == 1;
 }
 

@@ -5,6 +5,8 @@
 #ifndef MM_MMDEBUG_H
 #define MM_MMDEBUG_H
 
+#include <stdatomic.h>
+
 #include <slate/report.h>
 
 /* Hand a report to port_panic(), counted, with the CPU filled in. No ranked lock may be held. */
@@ -43,9 +45,23 @@ size_t mm_poison_check(const void *start, uint8_t byte, size_t size_bytes);
  * `once` more requests succeed again, or all later ones fail too. 0 switches it off.
  */
 void mm_fault_arm(size_t nth, bool for_ever);
+
+/* (a) relaxed: tests arm it before they call. Requests up to the one that fails; 0: off. */
+extern _Atomic size_t mm_fault_left;
+
 /* Asked by every place that takes frames from the page allocator: true means fail now. Costs one
  * load when off. */
-bool mm_fault_now(void);
+bool mm_fault_count(void);
+
+static inline bool mm_fault_armed(void)
+{
+	return atomic_load_explicit(&mm_fault_left, memory_order_relaxed) != 0;
+}
+
+static inline bool mm_fault_now(void)
+{
+	return mm_fault_armed() && mm_fault_count();
+}
 
 void mm_debug_reset(void);
 

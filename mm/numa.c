@@ -13,7 +13,7 @@ static uint8_t order[SLATE_MAX_NODES][SLATE_MAX_NODES]; /* (c) after numa_init()
 /* (a) relaxed: written by the CPU itself, before it allocates as that CPU */
 static _Atomic uint8_t node_of_cpu[SLATE_MAX_CPUS];
 
-_Atomic bool numa_spread;
+_Atomic unsigned numa_spread;
 
 static void order_from(unsigned from)
 {
@@ -38,7 +38,7 @@ void numa_init(void)
 		order_from(from);
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++)
 		atomic_store_explicit(&node_of_cpu[cpu], 0, memory_order_relaxed);
-	atomic_store_explicit(&numa_spread, false, memory_order_relaxed);
+	atomic_store_explicit(&numa_spread, 0, memory_order_relaxed);
 }
 
 const uint8_t *numa_order(unsigned from)
@@ -55,7 +55,7 @@ void numa_cpu_online(unsigned cpu)
 		node = 0;
 	atomic_store_explicit(&node_of_cpu[cpu], (uint8_t)node, memory_order_relaxed);
 	if (node != 0)
-		atomic_store_explicit(&numa_spread, true, memory_order_relaxed);
+		atomic_store_explicit(&numa_spread, 1, memory_order_relaxed);
 }
 
 unsigned numa_ask(void)

@@ -28,7 +28,7 @@ const uint8_t *numa_order(unsigned from);
 void numa_cpu_online(unsigned cpu);
 
 /* (a) relaxed: set before the CPU that makes it true allocates. Some CPU is not on node 0. */
-extern _Atomic bool numa_spread;
+extern _Atomic unsigned numa_spread; /* 0 or 1: cheaper to test than a bool */
 unsigned numa_ask(void);
 
 /* The node of the CPU that runs here. The caller may be elsewhere by now: a preference, no more. */

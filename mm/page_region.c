@@ -43,6 +43,7 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 	region->run_from = 0;
 	region->run_pages = 1;
 	region->run_taken = PAGE_BIT_NONE;
+	region->run_callers = PAGE_BIT_NONE;
 	region->pending[0] = SIZE_MAX;
 	region->pending[1] = SIZE_MAX;
 	region->searches = 0;
@@ -117,21 +118,6 @@ void page_region_note(struct page_region *region, size_t first_chunk, size_t las
 
 /* ---- Bits ---- */
 
-/* [bit, bit + n) becomes free, and run_from may be too high for that. */
-void page_region_lower_run(struct page_region *region, size_t bit, size_t n)
-{
-	size_t back = region->run_pages - 1;
-
-	/*
-	 * The run that moved the hint comes back whole, and nothing else lowered the hint
-	 * meanwhile, so what stands before it is as short as it was: the hint is exact again.
-	 */
-	if (bit == region->run_taken && n == region->run_pages && region->run_from == bit + n)
-		region->run_from = bit;
-	else
-		region->run_from = bit < back ? 0 : bit - back;
-}
-
 /* The words that hold [bit, bit + n), and which bits of the first and of the last: two words at
  * least. */
 struct word_range {
@@ -203,6 +189,18 @@ undo:
 	while (--word > range.first)
 		*word = 0;
 	return false;
+}
+
+void page_region_clear_words(struct page_region *region, size_t bit, size_t n)
+{
+	struct word_range range = word_range(region, bit, n);
+
+	*range.first &= ~range.first_mask;
+	for (bitword_t *word = range.first + 1; word < range.last; word++)
+		*word = 0;
+	*range.last &= ~range.last_mask;
+	region->free_pages += n;
+	note_words(region, bit, n);
 }
 
 bool page_region_give_words(struct page_region *region, size_t bit, size_t n)

@@ -46,6 +46,8 @@ struct page_region {
 	size_t run_pages;      /* (lock) */
 	size_t run_taken;      /* (lock) the run that set run_from begins here */
 	size_t pending[2];     /* (lock) chunks that are stale in the tree; SIZE_MAX: none */
+	size_t run_callers;    /* (lock) the same if it went to a caller of frames, or PAGE_BIT_NONE
+				*/
 	unsigned searches;     /* (lock) that stand in it while the lock is open */
 
 	bitword_t *bitmap;        /* (c) ones are allocated frames */
@@ -96,9 +98,11 @@ const char *page_region_check(struct page_region *region, pfn_t *where);
 
 /* The general part of what stands below. */
 void page_region_note(struct page_region *region, size_t first_chunk, size_t last_chunk);
-void page_region_lower_run(struct page_region *region, size_t bit, size_t n);
 bool page_region_take_words(struct page_region *region, size_t bit, size_t n);
 bool page_region_give_words(struct page_region *region, size_t bit, size_t n);
+
+/* Free [bit, bit + n), two words at least, all of them allocated; the hints are seen to. */
+void page_region_clear_words(struct page_region *region, size_t bit, size_t n);
 
 /* Frames of the words that hold [bit, bit + n) were allocated: they are no released ones now. */
 void page_region_take_back(struct page_region *region, size_t bit, size_t n);
@@ -133,11 +137,19 @@ static inline void page_region_hints_taken(struct page_region *region, size_t bi
 
 static inline void page_region_hints_given(struct page_region *region, size_t bit, size_t n)
 {
+	size_t back = region->run_pages - 1;
+
 	if (bit < region->first_free)
 		region->first_free = bit;
-	/* a run that holds the bit begins run_pages - 1 earlier at most */
-	if (bit < region->run_from + region->run_pages - 1)
-		page_region_lower_run(region, bit, n);
+	/*
+	 * The run that moved the hint comes back whole, and nothing else lowered the hint
+	 * meanwhile, so what stands before it is as short as it was: the hint is exact again.
+	 * Otherwise a run that holds the bit begins run_pages - 1 earlier at most.
+	 */
+	if (region->run_taken == bit && back + 1 == n && region->run_from == bit + n)
+		region->run_from = bit;
+	else if (bit < region->run_from + back)
+		region->run_from = bit < back ? 0 : bit - back;
 }
 
 /*
@@ -176,6 +188,33 @@ static inline bool page_region_give(struct page_region *region, size_t bit, size
 	page_region_hints_given(region, bit, n);
 	page_region_given(region, bit, n);
 	return true;
+}
+
+/*
+ * Is [bit, bit + n) the run that set run_from, taken for a caller of frames, and all of it taken
+ * still? Frames of it that had come back would have lowered run_from.
+ */
+static inline bool page_region_is_last_run(const struct page_region *region, size_t bit, size_t n)
+{
+	return region->run_callers == bit && region->run_pages == n && region->run_from == bit + n;
+}
+
+/* Give that run back. */
+static inline void page_region_give_last_run(struct page_region *region)
+{
+	size_t bit = region->run_callers;
+	size_t n = region->run_pages;
+
+	if (bit < region->first_free)
+		region->first_free = bit;
+	region->run_from = bit;
+	if (n <= BITWORD_BITS - (bit & BITWORD_MASK)) {
+		region->bitmap[bit >> BITWORD_SHIFT] ^=
+			~(bitword_t)0 >> (BITWORD_BITS - n) << (bit & BITWORD_MASK);
+		page_region_given(region, bit, n);
+	} else {
+		page_region_clear_words(region, bit, n);
+	}
 }
 
 #endif

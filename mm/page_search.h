@@ -22,6 +22,7 @@ static inline void page_search_found(struct page_region *region, size_t bit, siz
 	region->run_pages = n;
 	region->run_taken = bit;
 	region->run_from = bit + n;
+	region->run_callers = PAGE_BIT_NONE;
 }
 
 /* There is none, so that the next request for it need not look. */

@@ -22,6 +22,9 @@ void pagealloc_init(struct pagealloc *pa, unsigned node)
 	atomic_init(&pa->free_pages, 0);
 	atomic_init(&pa->keep_pages, 0);
 	pa->recent = NULL;
+	pa->start = NULL;
+	pa->start_pages = 0;
+	pa->pauses = 0;
 	pa->region_count = 0;
 	pa->node = node;
 }
@@ -46,6 +49,7 @@ bool pagealloc_link_locked(struct pagealloc *pa, struct page_region *region)
 		return false;
 	region->next = *link;
 	*link = region;
+	pa->start = NULL;
 	return true;
 }
 
@@ -155,6 +159,7 @@ static bool fit_is_plain(const struct page_fit *fit, const struct page_region *r
 bool pagealloc_pause_locked(struct pagealloc *pa, struct page_region *region, unsigned long *irq)
 {
 	mm_lock_assert_held(&pa->lock);
+	pa->pauses++;
 	region->searches++;
 	mm_lock_release(&pa->lock, *irq);
 	*irq = mm_lock_acquire(&pa->lock);
@@ -220,6 +225,15 @@ take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsi
 	return bit;
 }
 
+/* No region below has a run of n, unless one came back while the search had opened the lock. */
+static void note_start_locked(struct pagealloc *pa, struct page_region *region, size_t n,
+			      bool paused)
+{
+	mm_lock_assert_held(&pa->lock);
+	pa->start = paused ? NULL : region;
+	pa->start_pages = n;
+}
+
 static inline size_t take_plain_locked(struct pagealloc *pa, struct page_region *region, size_t n,
 				       unsigned long *irq)
 {
@@ -247,6 +261,7 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 	struct page_region *region;
 	size_t bit = PAGE_BIT_NONE;
 	unsigned long irq;
+	size_t pauses;
 	pfn_t pfn;
 
 	if (n == 0)
@@ -254,6 +269,7 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 	if (n > PAGEALLOC_PIECE && pagealloc_alloc_long(pa, n, fit, &pfn))
 		return pfn;
 	irq = mm_lock_acquire(&pa->lock);
+	pauses = pa->pauses;
 	region = pagealloc_left_locked(pa, fit && fit->reserve) >= n ? pagealloc_regions(pa) : NULL;
 	for (; region; region = pagealloc_next(region)) {
 		if (region->free_pages < n || (fit && fit->stays && region->removable))
@@ -264,6 +280,8 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 			bit = take_fit_locked(pa, region, n, fit, &irq);
 		if (bit != PAGE_BIT_NONE) {
 			count_sub(&pa->free_pages, n);
+			if (!fit)
+				note_start_locked(pa, region, n, pa->pauses != pauses);
 			break;
 		}
 	}
@@ -324,6 +342,7 @@ static void give_all_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
 
 		page_region_give(region, bit, here);
 		count_add(&pa->free_pages, here);
+		pagealloc_note_given_locked(pa, region);
 		pfn = pfn_add(pfn, here);
 		n -= here;
 	}
@@ -355,10 +374,12 @@ size_t pagealloc_free(struct pagealloc *pa, pfn_t pfn, size_t n)
 	irq = mm_lock_acquire(&pa->lock);
 	region = pa->recent;
 	if (region && page_region_holds(region, pfn, n) &&
-	    page_region_give(region, pfn.v - region->origin, n))
+	    page_region_give(region, pfn.v - region->origin, n)) {
 		count_add(&pa->free_pages, n);
-	else
+		pagealloc_note_given_locked(pa, region);
+	} else {
 		n = free_anywhere_locked(pa, pfn, n);
+	}
 	mm_lock_release(&pa->lock, irq);
 	return n;
 }

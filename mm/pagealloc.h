@@ -19,6 +19,10 @@ struct pagealloc {
 	struct page_region *regions;  /* (lock) ascending by address */
 	struct page_region *isolated; /* (lock) is being removed: takes frames back, serves none */
 	struct page_region *recent;   /* (lock) where the last free was */
+	struct page_region *start;    /* (lock) hint: lower ones have no run of start_pages; or NULL
+				       */
+	size_t start_pages;           /* (lock) */
+	size_t pauses;                /* (lock) how often a search opened the lock */
 	size_t region_count;          /* (lock) */
 	_Atomic size_t total_pages;   /* (lock) written; (a) read relaxed by statistics */
 	_Atomic size_t free_pages; /* likewise; the sum of the regions', released ones among them */

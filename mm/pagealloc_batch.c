@@ -95,6 +95,7 @@ size_t pagealloc_alloc_batch(struct pagealloc *pa, pfn_t *out, size_t n)
 
 /* The frames of one batch; at counts those that are done with. */
 struct giving {
+	struct pagealloc *pa;
 	const pfn_t *pfns;
 	size_t n;
 	size_t at;
@@ -158,6 +159,7 @@ static void give_word(struct giving *giving, struct page_region *region, size_t 
 	page_region_hints_given(region, bit + bitword_ctz(mask), 1);
 	page_region_given(region, bit, n);
 	giving->freed += n;
+	pagealloc_note_given_locked(giving->pa, region);
 }
 
 /* One lock hold's worth. */
@@ -194,7 +196,7 @@ static void give_some_locked(struct pagealloc *pa, struct giving *giving)
 
 size_t pagealloc_free_batch(struct pagealloc *pa, const pfn_t *pfns, size_t n, pfn_t *bad)
 {
-	struct giving giving = {.pfns = pfns, .n = n, .bad = SLATE_PFN_NONE};
+	struct giving giving = {.pa = pa, .pfns = pfns, .n = n, .bad = SLATE_PFN_NONE};
 
 	while (giving.at < n) {
 		unsigned long irq = mm_lock_acquire(&pa->lock);

@@ -216,6 +216,20 @@ static const char *check_hints(const struct page_region *region, pfn_t *where)
 	return NULL;
 }
 
+/* The run that may come back unseen: all of it is allocated. */
+static const char *check_last_run(const struct page_region *region, pfn_t *where)
+{
+	size_t bit = region->run_callers;
+	size_t n = region->run_pages;
+
+	if (bit == PAGE_BIT_NONE || !page_region_is_last_run(region, bit, n))
+		return NULL;
+	*where = page_region_pfn(region, bit);
+	return bitmap_all_set(region->bitmap, bit, bit + n)
+		       ? NULL
+		       : "page region: a frame of the run that set the hint is free";
+}
+
 const char *page_region_check(struct page_region *region, pfn_t *where)
 {
 	const char *wrong = check_bounds(region, where);
@@ -228,7 +242,9 @@ const char *page_region_check(struct page_region *region, pfn_t *where)
 	wrong = check_leaves(region, where);
 	for (unsigned level = 1; !wrong && level < region->tree.levels; level++)
 		wrong = check_level(region, level, where);
-	return wrong ? wrong : check_hints(region, where);
+	if (!wrong)
+		wrong = check_hints(region, where);
+	return wrong ? wrong : check_last_run(region, where);
 }
 
 /* What the regions of a node sum up to. */
@@ -269,6 +285,14 @@ static const char *check_node_locked(struct pagealloc *pa, pfn_t *where)
 		wrong = add_region(pa->isolated, &sum, where);
 	if (wrong)
 		return wrong;
+	for (struct page_region *region = pagealloc_regions(pa); pa->start && region != pa->start;
+	     region = pagealloc_next(region)) {
+		*where = region ? (pfn_t){region->base} : SLATE_PFN_NONE;
+		if (!region)
+			return "page allocator: the hint's region serves no requests";
+		if (page_tree_largest(&region->tree) >= pa->start_pages)
+			return "page allocator: a free run below the hint's region";
+	}
 	*where = SLATE_PFN_NONE;
 	if (sum.count != pa->region_count)
 		return "page allocator: number of regions";

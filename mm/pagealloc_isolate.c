@@ -19,6 +19,7 @@ bool pagealloc_isolate(struct pagealloc *pa, pfn_t pfn)
 	if (found) {
 		/* its own next stays, for a search that stands in it */
 		pa->isolated = *link;
+		pa->start = NULL;
 		*link = pa->isolated->next;
 	}
 	mm_lock_release(&pa->lock, irq);

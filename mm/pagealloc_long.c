@@ -28,6 +28,7 @@ static void give_pieces_locked(struct pagealloc *pa, struct page_region *region,
 
 		page_region_give(region, bit + at, piece);
 		count_add(&pa->free_pages, piece);
+		pagealloc_note_given_locked(pa, region);
 		mm_lock_release(&pa->lock, *irq);
 		*irq = mm_lock_acquire(&pa->lock);
 	}

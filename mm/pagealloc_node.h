@@ -34,6 +34,14 @@ static inline size_t pagealloc_left_locked(struct pagealloc *pa, bool reserve)
 	return free > keep ? free - keep : 0;
 }
 
+/* Frames of the region came back: a search for any number may begin there. */
+static inline void pagealloc_note_given_locked(struct pagealloc *pa,
+					       const struct page_region *region)
+{
+	if (region != pa->start && pa->start && region->base < pa->start->base)
+		pa->start = NULL;
+}
+
 /* Those that serve requests, in ascending order; the caller holds the lock. */
 static inline struct page_region *pagealloc_regions(struct pagealloc *pa)
 {

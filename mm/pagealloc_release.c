@@ -141,6 +141,7 @@ bool pagealloc_give_released(struct pagealloc *pa, pfn_t pfn, size_t n)
 		bitmap_set_range(region->released, bit, bit + n);
 		region->released_pages += n;
 		count_add(&pa->free_pages, n);
+		pagealloc_note_given_locked(pa, region);
 	}
 	mm_lock_release(&pa->lock, irq);
 	return given;

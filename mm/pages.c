@@ -9,7 +9,7 @@
 #include "mm/directmap.h"
 #include "mm/init.h"
 #include "mm/mcache.h"
-#include "mm/mheap.h"
+#include "mm/mheap_run.h"
 #include "mm/mmdebug.h"
 #include "mm/object.h"
 #include "mm/percpu.h"
@@ -127,7 +127,8 @@ static bool to_fit(const struct slate_page_constraints *c, size_t n, struct page
 	return true;
 }
 
-pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constraints)
+static __attribute__((noinline)) pfn_t alloc_pages(size_t n,
+						   const struct slate_page_constraints *constraints)
 {
 	struct page_fit fit;
 
@@ -148,6 +149,16 @@ pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constrain
 	if (!pfn_is_none(pfn) && (constraints->flags & SLATE_ZERO))
 		memset(pfn_to_virt(pfn), 0, n << SLATE_PAGE_SHIFT);
 	return pfn;
+}
+
+pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constraints)
+{
+	pfn_t pfn;
+
+	if (constraints || !mheap_is_short_run(n))
+		return alloc_pages(n, constraints);
+	pfn = mheap_alloc_run(n);
+	return pfn_is_none(pfn) ? alloc_pages(n, NULL) : pfn;
 }
 
 /* Are all of them frames of one range? */
@@ -196,7 +207,7 @@ static size_t free_run(pfn_t pfn, size_t n)
 	return good;
 }
 
-void(slate_page_free)(pfn_t pfn, size_t n)
+static __attribute__((noinline)) void free_pages(pfn_t pfn, size_t n)
 {
 	if (n == 1 && arena_class(pfn) == PAGECLASS_FREE) {
 		slate_frame_free(pfn);
@@ -217,4 +228,10 @@ void(slate_page_free)(pfn_t pfn, size_t n)
 	};
 
 	mm_report(&report);
+}
+
+void(slate_page_free)(pfn_t pfn, size_t n)
+{
+	if (!mheap_is_short_run(n) || !mheap_free_run(pfn, n))
+		free_pages(pfn, n);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "mm/pagealloc_hint.h"
+
 #define BATCH_MAX 96
 
 /* ---- The model ---- */
@@ -257,6 +259,38 @@ static const char *step_alloc(struct step *step)
 		       : "alloc";
 }
 
+/*
+ * At the hints, where they lead to a run: the lowest one. It comes back unseen as long as no frame
+ * of it was anybody else's, and no more once one was.
+ */
+static const char *step_hinted(struct step *step)
+{
+	size_t n = 2 + draw_below(step, draw_below(step, 2) ? 20 : PAGE_CHUNK_PAGES - 1);
+	pfn_t pfn = pagealloc_alloc_hinted(step->pa, n);
+	bool hinted = !pfn_is_none(pfn);
+	pfn_t inside;
+
+	if (!hinted)
+		pfn = pagealloc_alloc(step->pa, n, NULL);
+	if (pfn.v != model_alloc(step->model, n, NULL).v)
+		return "alloc_hinted";
+	if (pfn_is_none(pfn) || draw_below(step, 2))
+		return NULL;
+	inside = pfn_add(pfn, draw_below(step, n));
+	if (draw_below(step, 2) && pagealloc_free(step->pa, inside, 1) == 1) {
+		hinted = false;
+		if (!draw_below(step, 2))
+			model_free(step->model, inside, 1);
+		else if (!pagealloc_alloc_at(step->pa, inside, 1))
+			return "alloc_at inside a run";
+	}
+	if (pagealloc_free_hinted(step->pa, pfn, n) != hinted)
+		return "free_hinted";
+	if (hinted)
+		model_free(step->model, pfn, n);
+	return NULL;
+}
+
 static const char *step_alloc_fit(struct step *step)
 {
 	size_t n = draw_length(step);
@@ -378,10 +412,10 @@ const char *model_step(struct page_model *model, struct pagealloc *pa, uint64_t 
 		       void *arg)
 {
 	static const char *(*const steps[])(struct step * step) = {
-		step_alloc,       step_alloc,      step_free,      step_free,
-		step_free,        step_alloc_fit,  step_free,      step_free,
-		step_alloc_batch, step_free_batch, step_free_ends, step_ask,
-		step_free,        step_alloc_at,   step_alloc,     step_free,
+		step_alloc,     step_alloc,  step_free,   step_free,        step_free,
+		step_alloc_fit, step_free,   step_free,   step_alloc_batch, step_free_batch,
+		step_free_ends, step_ask,    step_free,   step_alloc_at,    step_alloc,
+		step_free,      step_hinted, step_hinted,
 	};
 	struct step step = {model, pa, draw, arg};
 
