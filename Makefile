@@ -29,6 +29,7 @@ include tools/toolchain.mk
 include tools/build.mk
 include tools/lib.mk
 include tools/host.mk
+include tools/shim.mk
 include tools/bench-host.mk
 include tools/test.mk
 
@@ -55,6 +56,7 @@ help:
 #help   test-long   the same with long runs
 #help   fuzz        T=NAME SECONDS=60: libFuzzer on test-host/fuzz_NAME.c
 #help   bench       instruction counts on both architectures beside Linux's, and the library's size
+#help   shim        build/host-release/libslate-malloc.so: the allocator as malloc, for LD_PRELOAD
 #help   bench-host  nanoseconds on this host, beside yardsticks (T=pages: one of bench/bench_*.c)
 #help   check       format, analysis, levels, symbols, builds by gcc and clang (T=WORD: some steps)
 #help   format      let clang-format write the house style

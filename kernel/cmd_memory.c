@@ -3,7 +3,6 @@
  * cmd_memory.c - the commands that show and use memory by hand: mem, stats, alloc, free.
  */
 #include <slate/slate.h>
-#include <slate/whois.h>
 
 #include "boot/bootinfo.h"
 #include "kernel/balloon.h"
@@ -171,17 +170,21 @@ bool cmd_alloc(int argc, char **argv)
 	return true;
 }
 
-bool cmd_whois(int argc, char **argv)
+bool cmd_leak(int argc, char **argv)
 {
-	struct slate_whois who;
-	uint64_t address;
-	char text[256];
+	uint64_t count, size_bytes;
 
-	if (argc != 2 || !parse_number(argv[1], &address) || address > UINTPTR_MAX)
+	if (argc != 3 || !parse_size(argv[1], &count) || !parse_size(argv[2], &size_bytes) ||
+	    size_bytes > SIZE_MAX)
 		return command_usage(argv[0]);
-	slate_whois((void *)(uintptr_t)address, &who);
-	slate_whois_format(text, sizeof(text), (void *)(uintptr_t)address, &who);
-	kprintf("%s\n", text);
+	for (uint64_t i = 0; i < count; i++) {
+		if (!slate_alloc((size_t)size_bytes)) {
+			kprintf("no memory for %s bytes after %llu objects\n", argv[2],
+				(unsigned long long)i);
+			return false;
+		}
+	}
+	kprintf("lost %llu objects of %s bytes\n", (unsigned long long)count, argv[2]);
 	return true;
 }
 

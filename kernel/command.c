@@ -17,9 +17,10 @@ const struct command commands[] = {
 	{"stats", "", "classes, CPUs, frames, nodes", cmd_stats},
 	{"frames", "", "a map of memory: who holds which frames", cmd_frames},
 	{"heapmap", "", "the same run by run, for tools/slate-heapmap", cmd_heapmap},
-	{"whois", "ADDRESS", "what lies there, and who has it", cmd_whois},
+	{"whois", "ADDRESS", "what lies there, and who has it; random COUNT: many", cmd_whois},
 	{"scavenge", "[FRAMES]", "give free frames back to the hypervisor; all", cmd_scavenge},
 	{"alloc", "SIZE", "allocate an object (SIZE: 64, 4k, 1m); prints its address", cmd_alloc},
+	{"leak", "COUNT SIZE", "lose objects on purpose", cmd_leak},
 	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},
 	{"selftest", "[FILTER]", "test the allocator inside this kernel (TAP)", cmd_selftest},
 	{"stress", "[SECONDS [SEED]]", "all CPUs at once, then check everything", cmd_stress},
@@ -51,6 +52,11 @@ bool command_usage(const char *name)
 			kprintf("usage: %s %s\n", c->name, c->usage);
 	}
 	return false;
+}
+
+__attribute__((noinline)) void command_breakpoint(void)
+{
+	__asm__ volatile("" : : : "memory");
 }
 
 bool cmd_echo(int argc, char **argv)

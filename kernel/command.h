@@ -24,6 +24,7 @@ bool cmd_stats(int argc, char **argv);
 bool cmd_frames(int argc, char **argv);
 bool cmd_heapmap(int argc, char **argv);
 bool cmd_whois(int argc, char **argv);
+bool cmd_leak(int argc, char **argv);
 bool cmd_scavenge(int argc, char **argv);
 bool cmd_alloc(int argc, char **argv);
 bool cmd_free(int argc, char **argv);
@@ -39,6 +40,9 @@ bool cmd_poweroff(int argc, char **argv);
 /* Print "usage: ..." of the command of that name. Returns false, for `return
  * command_usage(argv[0])`. */
 bool command_usage(const char *name);
+
+/* Does nothing: a place for a debugger to stop at, with the state that a command has just told. */
+void command_breakpoint(void);
 
 /* The whole word as a number: decimal or 0x...; parse_size() also takes an ending k, m or g. */
 bool parse_number(const char *word, uint64_t *value);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hand.h - who acts in a stress run: a CPU's main line or its timer handler, what it holds, and
- * what it has done.
+ * hand.h - who acts in a stress run: a CPU's main line, its timer handler or its NMI, what it
+ * holds, and what it has done.
  *
  * Every holding begins and ends with bytes that depend on its seed, so that memory given twice, or
  * written by the allocator while it is out, is noticed.
@@ -33,6 +33,7 @@ enum stress_kind {
 	STRESS_SCAVENGE,
 	STRESS_CACHE,   /* a typed cache from its creation to its end */
 	STRESS_OFFLINE, /* and online again */
+	STRESS_NMI,     /* operations in one */
 	STRESS_ADD,
 	STRESS_REMOVE,
 	STRESS_HELD, /* a removal that somebody's frames prevented */
@@ -58,7 +59,7 @@ struct holding {
 
 struct hand {
 	uint32_t random;
-	unsigned flags; /* of its allocations: SLATE_NOWAIT in a handler */
+	unsigned flags; /* of its allocations: SLATE_NOWAIT in a handler, _ANYCTX in an NMI */
 	uint64_t ops;
 	uint64_t refused; /* NULL came: memory was short */
 	uint64_t wrong;   /* contents, alignment or an answer that cannot be */
@@ -67,7 +68,7 @@ struct hand {
 
 static inline bool hand_is_handler(const struct hand *hand)
 {
-	return hand->flags & SLATE_NOWAIT;
+	return hand->flags & (SLATE_NOWAIT | SLATE_ANYCTX);
 }
 
 /* ---- One holding ---- */

@@ -16,6 +16,7 @@
 #include "kernel/command.h"
 #include "kernel/console.h"
 #include "kernel/hotplug.h"
+#include "kernel/nmi.h"
 #include "kernel/selftest.h"
 #include "kernel/smp.h"
 #include "kernel/stress_account.h"
@@ -25,6 +26,7 @@
 #define STRESS_SLOTS 192
 #define STRESS_TICKS 16
 #define STRESS_INBOX 64
+#define STRESS_NMIS  8
 
 /* Steps between two looks at the clock and the inbox: a slow machine with many CPUs ends in time,
  * too. */
@@ -45,6 +47,8 @@ struct player {
 	struct holding ticks[STRESS_TICKS]; /* timer handler only */
 	struct hand hand;                   /* main line */
 	struct hand tick_hand;              /* timer handler */
+	struct holding nmis[STRESS_NMIS];   /* NMI only */
+	struct hand nmi_hand;               /* NMI */
 	uint64_t turn;
 	struct spinlock lock;
 	struct holding inbox[STRESS_INBOX]; /* (lock) */
@@ -165,6 +169,23 @@ static void clean_up(void *arg)
 		holding_drop(&p->hand, &p->slots[i]);
 	for (size_t i = 0; i < STRESS_TICKS; i++)
 		holding_drop(&p->tick_hand, &p->ticks[i]);
+	for (size_t i = 0; i < STRESS_NMIS; i++)
+		holding_drop(&p->nmi_hand, &p->nmis[i]);
+}
+
+/* Fill an empty holding of a handler, or drop a full one. */
+static void handler_step(struct hand *hand, struct holding *slots, size_t count)
+{
+	uint32_t r = random_next(&hand->random);
+	struct holding *h = &slots[(r >> 8) % count];
+
+	hand->ops++;
+	if (h->kind != HOLDING_NONE)
+		holding_drop(hand, h);
+	else if (r % 8 == 0)
+		stress_page_take(hand, h, 1);
+	else
+		stress_object_take(hand, h);
 }
 
 /* In the timer interrupt of each CPU. */
@@ -174,20 +195,20 @@ static void play_tick(unsigned cpu)
 
 	if (stress_is_away(cpu))
 		return;
-	for (unsigned i = 0; i < tick_ops; i++) {
-		uint32_t r = random_next(&p->tick_hand.random);
-		struct holding *h = &p->ticks[(r >> 8) % STRESS_TICKS];
-
-		p->tick_hand.ops++;
-		if (h->kind != HOLDING_NONE)
-			holding_drop(&p->tick_hand, h);
-		else if (r % 8 == 0)
-			stress_page_take(&p->tick_hand, h, 1);
-		else
-			stress_object_take(&p->tick_hand, h);
-	}
+	for (unsigned i = 0; i < tick_ops; i++)
+		handler_step(&p->tick_hand, p->ticks, STRESS_TICKS);
 	slate_poll();
 	p->tick_hand.did[STRESS_POLL]++;
+}
+
+static void play_nmi(unsigned cpu)
+{
+	struct player *p = players[cpu];
+
+	if (stress_is_away(cpu))
+		return;
+	handler_step(&p->nmi_hand, p->nmis, STRESS_NMIS);
+	p->nmi_hand.did[STRESS_NMI]++;
 }
 
 /* ---- A run ---- */
@@ -206,6 +227,8 @@ static bool players_make(uint32_t seed)
 		p->hand.random = (seed * 2654435761u ^ 0x9e3779b9u * (cpu + 1)) | 1;
 		p->tick_hand.random = (seed * 2246822519u ^ 0x85ebca6bu * (cpu + 1)) | 1;
 		p->tick_hand.flags = SLATE_NOWAIT;
+		p->nmi_hand.random = (seed * 3266489917u ^ 0xc2b2ae35u * (cpu + 1)) | 1;
+		p->nmi_hand.flags = SLATE_ANYCTX;
 		spinlock_init(&p->lock);
 	}
 	return true;
@@ -219,7 +242,7 @@ static void players_free(void)
 	}
 }
 
-/* What all did; *handler_ops: in the timer's handlers. */
+/* What all did; *handler_ops: in handlers. */
 static struct hand players_sum(uint64_t *handler_ops)
 {
 	struct hand sum = {0};
@@ -230,7 +253,8 @@ static struct hand players_sum(uint64_t *handler_ops)
 			continue;
 		account_add(&sum, &players[cpu]->hand);
 		account_add(&sum, &players[cpu]->tick_hand);
-		*handler_ops += players[cpu]->tick_hand.ops;
+		account_add(&sum, &players[cpu]->nmi_hand);
+		*handler_ops += players[cpu]->tick_hand.ops + players[cpu]->nmi_hand.ops;
 	}
 	return sum;
 }
@@ -241,9 +265,11 @@ static void play_all(unsigned seconds)
 	tick_ops += tick_ops == 0;
 	turns_at_least = seconds >= STRESS_FULL_SECONDS ? FULL_TURNS : 0;
 	smp_tick_hook(play_tick);
+	nmi_hook(play_nmi);
 	deadline_ms = smp_millis() + (uint64_t)seconds * 1000;
 	smp_run_all(play, NULL);
 	smp_tick_hook(NULL);
+	nmi_hook(NULL);
 	smp_run_all(clean_up, NULL);
 }
 

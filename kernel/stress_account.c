@@ -46,6 +46,8 @@ static bool is_possible(enum stress_kind kind)
 {
 	if (kind == STRESS_ADD || kind == STRESS_REMOVE)
 		return stress_can_plug();
+	if (kind == STRESS_NMI)
+		return stress_has_nmi();
 	/* a matter of luck */
 	return kind != STRESS_HELD;
 }
@@ -73,6 +75,7 @@ bool account_kinds(const struct hand *sum, bool must_all)
 		[STRESS_SCAVENGE] = "scavenge",
 		[STRESS_CACHE] = "cache",
 		[STRESS_OFFLINE] = "offline",
+		[STRESS_NMI] = "nmi",
 		[STRESS_ADD] = "hot-add",
 		[STRESS_REMOVE] = "hot-remove",
 		[STRESS_HELD] = "remove-held",

@@ -38,6 +38,9 @@ void stress_upkeep(struct hand *hand, unsigned cpu, uint64_t turn);
 /* No timer handler of that CPU may allocate: it is offline. */
 bool stress_is_away(unsigned cpu);
 
+/* NMIs can be sent here. */
+bool stress_has_nmi(void);
+
 /* Before the account: arenas are made the first time. After: everybody has left the range. */
 void stress_plug_prepare(struct hand *hand);
 void stress_plug_out(struct hand *hand);

@@ -7,6 +7,7 @@
 
 #include "arch/arch.h"
 #include "kernel/hotplug.h"
+#include "kernel/smp.h"
 #include "kernel/stress_mix.h"
 
 /* Turns between two of a kind; the CPUs are not in step. */
@@ -16,11 +17,13 @@
 #define CACHE_TURNS    48
 #define OFFLINE_TURNS  32
 #define PLUG_TURNS     16
+#define NMI_TURNS      3
 
 #define AWAY_LOOKS 200
 
 static atomic_bool away[SLATE_MAX_CPUS]; /* (p) written by its CPU, read by its handler */
 static bool can_plug;                    /* boot CPU */
+static atomic_bool has_nmi;              /* relaxed: all find the same */
 static atomic_bool must_leave;           /* boot CPU writes; others may see it late */
 
 /* ---- CPUs that leave and return ---- */
@@ -134,6 +137,20 @@ bool stress_can_plug(void)
 	return can_plug;
 }
 
+/* ---- NMIs ---- */
+
+/* To one of the others in turn, also to those that are offline. */
+static void send_nmi(unsigned cpu, uint64_t turn)
+{
+	if (arch_nmi_send(smp_next((unsigned)((cpu + turn) % SLATE_MAX_CPUS))))
+		atomic_store_explicit(&has_nmi, true, memory_order_relaxed);
+}
+
+bool stress_has_nmi(void)
+{
+	return atomic_load_explicit(&has_nmi, memory_order_relaxed);
+}
+
 /* ---- Turns ---- */
 
 void stress_upkeep(struct hand *hand, unsigned cpu, uint64_t turn)
@@ -144,6 +161,8 @@ void stress_upkeep(struct hand *hand, unsigned cpu, uint64_t turn)
 		slate_poll();
 		hand->did[STRESS_POLL]++;
 	}
+	if (at % NMI_TURNS == 0)
+		send_nmi(cpu, turn);
 	if (at % FLUSH_TURNS == 1) {
 		slate_flush();
 		hand->did[STRESS_FLUSH]++;

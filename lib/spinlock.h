@@ -2,6 +2,9 @@
 /*
  * spinlock.h - a ticket lock: first come, first served, one word. It knows nothing of interrupts,
  * ranks or owners; mm/lockrank.h adds them.
+ *
+ * Where CPUs are threads (SLATE_PROTECT_THREAD) who comes next may have lost its core, and all
+ * behind it would wait for that: there whoever runs takes the lock.
  */
 #ifndef LIB_SPINLOCK_H
 #define LIB_SPINLOCK_H
@@ -27,6 +30,31 @@ static inline void spinlock_init(struct spinlock *lock)
 	atomic_init(&lock->next, 0);
 	atomic_init(&lock->owner, 0);
 }
+
+#if SLATE_PROTECT == SLATE_PROTECT_THREAD
+
+static inline bool spinlock_try(struct spinlock *lock)
+{
+	/* acquire: pairs with the release in spinlock_release() */
+	return !atomic_exchange_explicit(&lock->owner, 1, memory_order_acquire);
+}
+
+static inline void spinlock_acquire(struct spinlock *lock)
+{
+	while (!spinlock_try(lock)) {
+		/* relaxed: a look, the exchange orders */
+		while (atomic_load_explicit(&lock->owner, memory_order_relaxed))
+			port_relax();
+	}
+}
+
+static inline void spinlock_release(struct spinlock *lock)
+{
+	/* release: pairs with the acquire in spinlock_try() */
+	atomic_store_explicit(&lock->owner, 0, memory_order_release);
+}
+
+#else
 
 static inline void spinlock_acquire(struct spinlock *lock)
 {
@@ -57,4 +85,5 @@ static inline void spinlock_release(struct spinlock *lock)
 	atomic_store_explicit(&lock->owner, (uint16_t)(owner + 1), memory_order_release);
 }
 
+#endif
 #endif

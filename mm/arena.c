@@ -45,6 +45,7 @@ struct index_block {
 static _Atomic(struct index_block *) index_l1[L1_ENTRIES];
 
 _Static_assert(SLATE_ARENA_SHIFT < SLATE_PADDR_BITS, "more than one arena");
+_Static_assert(PAGECLASS_NONE == 0, "a zeroed window says so of all frames");
 _Static_assert(ARENA_PAGES % sizeof(uintptr_t) == 0, "class bytes are whole words");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lowest byte of a word comes first");
 _Static_assert(sizeof(struct arena) % sizeof(uintptr_t) == 0, "class bytes behind it are aligned");
@@ -99,32 +100,32 @@ pfn_t arena_next(pfn_t pfn)
 
 /* ---- Registration ---- */
 
-bool arena_window_make(pfn_t first, size_t pages, void *(*alloc)(void *, size_t), void *arg)
+void arena_window_set(pfn_t first, size_t pages, void *zeroed)
 {
-	size_t arenas = pages >> ARENA_PAGE_SHIFT;
-	_Atomic uint8_t *bytes = alloc(arg, pages);
-	uintptr_t *spans = alloc(arg, arenas * sizeof(*spans));
-
-	if (!bytes || !spans)
-		return false;
-	memset((void *)bytes, PAGECLASS_NONE, pages);
-	for (size_t i = 0; i < arenas; i++)
-		spans[i] = 0;
 	arena_window = (struct arena_window){
 		.first = first,
 		.pages = pages,
-		.class_of = bytes,
+		.class_of = zeroed,
 		.base = (uintptr_t)pfn_to_virt(first),
 		.bytes = pages << SLATE_PAGE_SHIFT,
-		.spans = spans,
+		.spans = (uintptr_t *)((char *)zeroed + pages),
 	};
+}
+
+bool arena_window_make(pfn_t first, size_t pages, void *(*alloc)(void *, size_t), void *arg)
+{
+	void *bytes = alloc(arg, arena_window_bytes(pages));
+
+	if (!bytes)
+		return false;
+	memset(bytes, 0, arena_window_bytes(pages));
+	arena_window_set(first, pages, bytes);
 	return true;
 }
 
 size_t arena_window_bytes(size_t pages)
 {
-	return align_up(pages, PIECE_ALIGN) +
-	       align_up((pages >> ARENA_PAGE_SHIFT) * sizeof(uintptr_t), PIECE_ALIGN);
+	return align_up(pages + (pages >> ARENA_PAGE_SHIFT) * sizeof(uintptr_t), PIECE_ALIGN);
 }
 
 /* Let addresses in the window find the arena's span pointers. */

@@ -77,6 +77,9 @@ struct arena {
 bool arena_window_make(pfn_t first, size_t pages, void *(*alloc)(void *arg, size_t size_bytes),
 		       void *arg);
 
+/* The same in arena_window_bytes() of memory that somebody else brings, and that reads as zero. */
+void arena_window_set(pfn_t first, size_t pages, void *zeroed);
+
 /*
  * Make arenas for [pfn, pfn + pages): zeroed class bytes, published in the index. alloc is asked
  * for each missing piece (arena or index block; undefined contents, aligned to a cache line) and
@@ -165,7 +168,7 @@ void arena_set_span(pfn_t pfn, size_t pages, struct mspan *span, unsigned page_c
  */
 struct mspan *arena_span(pfn_t pfn);
 
-/* Metadata bytes of a window of that many frames, as arena_window_make() asks for them. */
+/* Metadata bytes of a window of that many frames; arena_window_make() asks for them at once. */
 size_t arena_window_bytes(size_t pages);
 
 /* The span of an address that lies in one, for sure: its class byte is not asked. */

@@ -207,14 +207,27 @@ static int choose_pools(const struct slate_memmap *map, size_t window_bytes, str
 	return SLATE_OK;
 }
 
-static int take_boot_map(const struct slate_memmap *map)
+/* The caller's window, if he gives one; else the longest that the boot map is worth. */
+static void place_window(const struct slate_init_params *params, size_t *first, size_t *end)
 {
+	*first = *end = 0;
+	if (params->window)
+		arena_window_set(paddr_to_pfn((paddr_t){params->window_base}),
+				 (size_t)(params->window_bytes >> SLATE_PAGE_SHIFT),
+				 params->window);
+	else
+		choose_window(params->map, first, end);
+}
+
+static int take_boot_map(const struct slate_init_params *params)
+{
+	const struct slate_memmap *map = params->map;
 	struct pool pools[SLATE_MAX_NODES] = {{0}};
 	size_t donated_bytes = 0;
 	size_t window_first;
 	size_t window_end;
 
-	choose_window(map, &window_first, &window_end);
+	place_window(params, &window_first, &window_end);
 	int status = choose_pools(map, arena_window_bytes(window_end - window_first) + 64, pools);
 	if (status != SLATE_OK)
 		return status;
@@ -253,6 +266,8 @@ int slate_init(const struct slate_init_params *params)
 		return SLATE_ESTAGE;
 	if (!params || !params->map || (params->map->count && !params->map->ranges))
 		return SLATE_EINVAL;
+	if (params->window && ((params->window_base | params->window_bytes) & (ARENA_SIZE - 1)))
+		return SLATE_EINVAL;
 	for (size_t i = 0; i < params->map->count; i++) {
 		const struct slate_range *range = &params->map->ranges[i];
 
@@ -270,7 +285,7 @@ int slate_init(const struct slate_init_params *params)
 	kcache_reset();
 	shrinker_init();
 
-	int status = take_boot_map(params->map);
+	int status = take_boot_map(params);
 
 	if (status != SLATE_OK)
 		return status;

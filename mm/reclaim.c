@@ -40,6 +40,7 @@ static void count(_Atomic size_t *counter, size_t n)
 static void drain_here(void *arg)
 {
 	(void)arg;
+	deferred_run();
 	mcache_drain();
 }
 

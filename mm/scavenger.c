@@ -31,8 +31,12 @@ static const size_t pass_pages[] = {PAGE_CHUNK_PAGES, 16, 1};
 #define PASSES            (sizeof(pass_pages) / sizeof(pass_pages[0]))
 #define BACKGROUND_PASSES (PASSES - 1)
 
-/* Polls without work after the hook has refused, and when no more runs are found. */
-#define REST_POLLS 256u
+/*
+ * Polls without work after the hook has refused, and when no more runs are found; these end sooner
+ * when that many frames more are free than there have been since.
+ */
+#define REST_POLLS      256u
+#define REST_NEWS_PAGES (8 * (size_t)PAGE_CHUNK_PAGES)
 
 /* Lock holds of one poll that find nothing. */
 #define POLL_LOOKS 8u
@@ -57,6 +61,7 @@ static struct {
 	struct walk walk;        /* (b) */
 	bool active;             /* (b) above the goal, not yet down to it */
 	unsigned rest;           /* (b) polls to pass over */
+	size_t rest_free;        /* (b) free frames that end the rest */
 	_Atomic size_t retain;   /* (a) relaxed: a wish, read at each poll */
 	_Atomic size_t per_poll; /* (a) relaxed, likewise */
 	_Atomic size_t discards; /* (a) relaxed */
@@ -204,6 +209,36 @@ static size_t poll_share(size_t per_poll)
 	return above < per_poll ? above : per_poll;
 }
 
+/* Free frames, released ones among them, as near as it is without locks. */
+static size_t free_pages(void)
+{
+	size_t pages = 0;
+
+	for (unsigned node = 0; node < mheap_node_count(); node++)
+		pages += atomic_load_explicit(&mheaps[node].pages.free_pages, memory_order_relaxed);
+	return pages;
+}
+
+static void rest_begin(bool refused)
+{
+	scavenger.walk = walk_begin(0);
+	scavenger.rest = REST_POLLS;
+	scavenger.rest_free = refused ? SIZE_MAX : free_pages() + REST_NEWS_PAGES;
+}
+
+/* Passes one poll over, unless there are news. */
+static bool rests(void)
+{
+	size_t free = free_pages();
+
+	if (scavenger.rest == 0)
+		return false;
+	scavenger.rest = free < scavenger.rest_free ? scavenger.rest - 1 : 0;
+	if (scavenger.rest_free != SIZE_MAX && scavenger.rest_free > free + REST_NEWS_PAGES)
+		scavenger.rest_free = free + REST_NEWS_PAGES;
+	return scavenger.rest > 0;
+}
+
 /* One poll's work, with busy held. */
 static void poll_once(size_t per_poll)
 {
@@ -218,8 +253,7 @@ static void poll_once(size_t per_poll)
 
 		looks += step == STEP_LOOKED;
 		if (step == STEP_REFUSED || step == STEP_END) {
-			scavenger.walk = walk_begin(0);
-			scavenger.rest = REST_POLLS;
+			rest_begin(step == STEP_REFUSED);
 			break;
 		}
 	}
@@ -231,9 +265,7 @@ void scavenger_poll(void)
 
 	if (per_poll == 0 || !port_irq_enabled() || !enter())
 		return;
-	if (scavenger.rest > 0)
-		scavenger.rest--;
-	else
+	if (!rests())
 		poll_once(per_poll);
 	leave();
 }

@@ -379,6 +379,48 @@ static void all_cpus(void **state)
 	assert_int_equal(slate_validate(), 0);
 }
 
+/* A window of the caller's covers memory that comes later; none of the boot map's is made. */
+static void a_window_for_later(void **state)
+{
+	static _Alignas(8) uint8_t bytes[16 * ARENA_PAGES + 16 * sizeof(void *)];
+	const uint64_t base = 4 * ARENA_SIZE;
+	const uint64_t later = base + 15 * ARENA_SIZE;
+	struct slate_init_params params = {
+		.map = &map,
+		.direct_map_offset = host_offset(),
+		.window = bytes,
+		.window_base = base,
+		.window_bytes = 16 * ARENA_SIZE + SLATE_PAGE_SIZE,
+	};
+
+	(void)state;
+	memset(bytes, 0, sizeof(bytes));
+	slate_memmap_add(&map, base, 4 * MIB, SLATE_RANGE_USABLE, "test");
+	slate_memmap_build(&map, NULL, NULL);
+	host_memory(base, 4 * MIB);
+	host_memory(later, 8 * MIB);
+	assert_int_equal(slate_init(&params), SLATE_EINVAL);
+	params.window_bytes = 16 * ARENA_SIZE;
+	assert_int_equal(slate_init(&params), SLATE_OK);
+	assert_int_equal(bytes[0], PAGECLASS_FREE);
+	assert_int_equal(bytes[15 * ARENA_PAGES], PAGECLASS_NONE);
+	assert_int_equal(slate_add_memory((paddr_t){later}, 8 * MIB, 0), SLATE_OK);
+	assert_int_equal(bytes[15 * ARENA_PAGES], PAGECLASS_META);
+	assert_int_equal(bytes[15 * ARENA_PAGES + 2047], PAGECLASS_FREE);
+	assert_int_equal(bytes[15 * ARENA_PAGES + 2048], PAGECLASS_NONE);
+
+	/* more than the boot memory holds: some of it lies there, and comes back */
+	static void *objects[100];
+
+	for (unsigned i = 0; i < 100; i++) {
+		objects[i] = slate_alloc(65536);
+		assert_non_null(objects[i]);
+	}
+	for (unsigned i = 0; i < 100; i++)
+		slate_free(objects[i]);
+	assert_int_equal(slate_validate(), 0);
+}
+
 static void a_cpu_without_memory(void **state)
 {
 	int status;
@@ -425,6 +467,7 @@ int main(void)
 		STAGE(an_exhausted_machine_goes_on_with_more),
 		STAGE(cpus_come_online_once),
 		STAGE(all_cpus),
+		STAGE(a_window_for_later),
 		STAGE(a_cpu_without_memory),
 	};
 

@@ -233,6 +233,26 @@ static void test_nmi_frees_frames_and_large_objects(void **state)
 	assert_int_equal(after.large_objects, 0);
 }
 
+/* They lie in that CPU's chain, where a flush from elsewhere must find them. */
+static void test_flush_ends_what_another_cpu_deferred(void **state)
+{
+	struct slate_stats stats;
+
+	(void)state;
+	void *large = slate_alloc(100000);
+
+	host_cpu_set(1);
+	nmi = true;
+	slate_free(large);
+	nmi = false;
+	host_cpu_set(0);
+	slate_stats(&stats);
+	assert_int_equal(stats.large_objects, 1);
+	slate_flush();
+	slate_stats(&stats);
+	assert_int_equal(stats.large_objects, 0);
+}
+
 static void test_nmi_never_enters_the_heap(void **state)
 {
 	(void)state;
@@ -275,6 +295,7 @@ int main(void)
 		POLL(test_nmi_takes_from_the_magazine),
 		POLL(test_nmi_frees_beyond_the_magazine),
 		POLL(test_nmi_frees_frames_and_large_objects),
+		POLL(test_flush_ends_what_another_cpu_deferred),
 		POLL(test_nmi_never_enters_the_heap),
 		POLL(test_nmi_double_free_is_a_report),
 	};

@@ -71,10 +71,10 @@ compiler_for() {
 headers_alone() {
 	local header status=0 hosted
 
-	for header in include/slate/*.h lib/*.h mm/*.h boot/*.h kernel/*.h arch/*.h arch/*/*.h test-host/*.h; do
+	for header in include/slate/*.h lib/*.h mm/*.h boot/*.h kernel/*.h arch/*.h arch/*/*.h test-host/*.h test-host/shim/*.h host/*.h; do
 		[ -e "$header" ] || continue
 		hosted=-ffreestanding
-		[ "${header%/*}" != test-host ] || hosted=-D_GNU_SOURCE
+		case $header in test-host/* | host/*) hosted=-D_GNU_SOURCE ;; esac
 		# shellcheck disable=SC2046 # compiler and flags
 		echo "#include \"$header\"" | $(compiler_for "$header") -std=gnu11 -Wall -Wextra -Wundef -Werror \
 			-Wno-unused-const-variable "$hosted" -I. -Iinclude -fsyntax-only -x c - || {
@@ -152,6 +152,7 @@ for compiler in gcc clang; do
 	done
 	step "build library, symbols, $compiler, arm" library $compiler arm
 done
+step "build malloc library" make -s -j2 shim shim-tests SLATE_CFLAGS=-Werror
 step "a library of another configuration does not link" config_mismatch
 step "library with other code models and LTO" library_flags
 

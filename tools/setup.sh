@@ -10,8 +10,9 @@ setup_usage() {
 
 		Jobs: x86_64 aarch64 arm   build the library and the kernel of that architecture
 		      llvm                 the same with LLVM=1
-		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb
+		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb
 		      host                 host tests
+		      shim shim-long       the programs that run on the malloc library, in make test and make test-long
 		      test                 everything that make test needs
 		      check bench          everything that make check, make bench need
 
@@ -51,6 +52,15 @@ need_clang_runtime() {
 	fi
 }
 
+# CPython's own tests come in a package that is named after its version.
+need_python_tests() {
+	local version=3.11
+
+	[ ! -x /usr/bin/python3 ] ||
+		version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+	need "libpython$version-testsuite" "/usr/lib/python$version/test/test_list.py"
+}
+
 setup_job() {
 	case $1 in
 	x86_64) need_build_tools && need gcc "${CROSS_COMPILE:-}gcc" ;;
@@ -77,6 +87,7 @@ setup_job() {
 		need mtools mformat
 		need ovmf /usr/share/ovmf/OVMF.fd
 		;;
+	gdb) need gdb-multiarch gdb-multiarch ;;
 	dtb) need device-tree-compiler dtc ;;
 	host)
 		need_build_tools
@@ -85,7 +96,20 @@ setup_job() {
 		need libcmocka-dev /usr/include/cmocka.h
 		need_clang_runtime
 		;;
-	test) setup_jobs host x86_64 aarch64 arm qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb ;;
+	shim)
+		setup_jobs host
+		need python3 /usr/bin/python3
+		need perl perl
+		need sqlite3 sqlite3
+		need redis-server redis-server
+		need redis-tools redis-benchmark
+		;;
+	shim-long)
+		setup_jobs shim
+		need stress-ng stress-ng
+		need_python_tests
+		;;
+	test) setup_jobs host shim x86_64 aarch64 arm qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb ;;
 	check)
 		setup_jobs host x86_64 aarch64 arm llvm
 		need clang-format clang-format

@@ -143,6 +143,9 @@ table() {
 	for arch in x86_64 aarch64 arm; do
 		boot minimal-$arch timeout -k 10 60 make -s -C examples/minimal run ARCH=$arch
 	done
+	for arch in x86_64 aarch64; do
+		boot $arch-gdb timeout -k 10 200 tools/test-gdb.sh $arch
+	done
 	[ "$long" -eq 0 ] || long_table
 }
 

@@ -3,21 +3,26 @@
 # Tests, benchmarks and checks; the work is done by the scripts that are named here.
 
 FORMAT_FILES = $(filter-out mm/sizeclass_table.%,$(wildcard lib/*.[ch] mm/*.[ch] boot/*.[ch] kernel/*.[ch] \
-	arch/*.h arch/*/*.[ch] include/slate/*.h test-host/*.[ch] bench/*.[ch] examples/*/*.[ch]))
+	arch/*.h arch/*/*.[ch] include/slate/*.h test-host/*.[ch] test-host/shim/*.[ch] host/*.[ch] bench/*.[ch] examples/*/*.[ch]))
 
-.PHONY: test test-qemu test-long bench check print-format-files
+.PHONY: test test-qemu test-shim test-long bench check print-format-files
 test:
 	@tools/setup.sh test
 	$(Q)tools/test.sh
 
 test-long:
-	@tools/setup.sh test
+	@tools/setup.sh test shim-long
 	$(Q)tools/test.sh -L
 
 # T=WORD takes the boots whose name contains it.
 test-qemu:
 	@tools/setup.sh test
 	$(Q)tools/test-qemu.sh $(T)
+
+# Real programs on the malloc library. T=WORD takes those whose name contains it, L=-L the long ones.
+test-shim:
+	@tools/setup.sh shim $(if $(L),shim-long)
+	$(Q)tools/test-shim.sh $(L) $(T)
 
 bench:
 	@tools/setup.sh bench

@@ -9,11 +9,11 @@ cd "$(dirname "$(readlink -f "$0")")/.." || exit
 case ${1:-} in
 '')
 	operations=1000000
-	qemu=()
+	long=()
 	;;
 -L)
 	operations=10000000
-	qemu=(-L)
+	long=(-L)
 	;;
 *)
 	echo "usage: tools/test.sh [-L]   -L: the long runs"
@@ -43,7 +43,8 @@ for name in "${!long_ones[@]}"; do
 	part "long-$name" make -s test-host "T=$name" "OPS=${OPS:-${long_ones[$name]}}" "COUNTS=$folder/long-$name"
 done
 part scripts tools/test-scripts.sh -c "$folder/scripts"
-part qemu tools/test-qemu.sh -c "$folder/qemu" ${qemu[@]+"${qemu[@]}"}
+part shim tools/test-shim.sh -c "$folder/shim" ${long[@]+"${long[@]}"}
+part qemu tools/test-qemu.sh -c "$folder/qemu" ${long[@]+"${long[@]}"}
 
 read -r passed failed < <(cat "$folder"/* | awk '{ p += $1; f += $2 } END { print p, f }')
 echo "$passed passed, $failed failed"

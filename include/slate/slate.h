@@ -47,6 +47,15 @@ struct slate_init_params {
 	struct slate_memmap *map;    /* built by slate_memmap_build(); read only here */
 	uintptr_t direct_map_offset; /* virtual = physical + offset, modulo the word */
 	uint64_t mapped_limit;       /* physical addresses below it are mapped; 0: all are */
+	/*
+	 * Optional: where memory may come later, [window_base, window_base + window_bytes), all
+	 * multiples of 2^SLATE_ARENA_SHIFT, boot memory included. The caller brings a byte for each
+	 * frame of it and a pointer for each 2^SLATE_ARENA_SHIFT bytes, zeroed; then objects there
+	 * are found as fast as in boot memory. NULL: the boot map's own window.
+	 */
+	void *window;
+	uint64_t window_base;
+	uint64_t window_bytes;
 };
 
 /*

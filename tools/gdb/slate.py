@@ -1,0 +1,559 @@
+# SPDX-License-Identifier: MIT
+"""Slate for gdb: what the allocator knows, read out of its own structures.
+
+    gdb-multiarch -x tools/gdb/slate.py build/ARCH-MODE/slate.elf
+
+    slate mem             totals, node by node
+    slate spans [CLASS]   every live span, or those of one class
+    slate whois ADDRESS   what lies there and who has it; the text is that of the kernel's whois
+    slate caches          what each CPU's magazines and the depots hold
+    slate check           the invariants that a reader of memory can prove
+
+It works on a running machine (qemu-run.sh --gdb, then target remote :1234) and on a dump of guest memory (QEMU's
+dump-guest-memory, made readable by tools/slate-core). It reads memory only, and calls nothing in the kernel.
+"""
+import functools
+import struct
+
+import gdb
+
+NO_MAGAZINES = "no magazines"
+
+
+# ---- Reading ----
+
+
+def value(expression):
+    return gdb.parse_and_eval(expression)
+
+
+def number(expression):
+    return int(value(expression))
+
+
+@functools.lru_cache(maxsize=None)
+def enumerator(name):
+    """A constant of an enum, which every file that uses it describes."""
+    symbol = gdb.lookup_symbol(name)[0] or gdb.lookup_global_symbol(name)
+    if symbol:
+        return int(symbol.value())
+    return number(name)
+
+
+@functools.lru_cache(maxsize=None)
+def static(name, file):
+    """A static variable of one file of mm/."""
+    return value(f"'{file}'::{name}")
+
+
+@functools.lru_cache(maxsize=None)
+def word_format():
+    size = gdb.lookup_type("unsigned long").sizeof
+    return size, "<Q" if size == 8 else "<I"
+
+
+def read(address, length):
+    return bytes(gdb.selected_inferior().read_memory(address, length))
+
+
+def word(address):
+    size, form = word_format()
+    return struct.unpack(form, read(address, size))[0]
+
+
+def words(address, count):
+    size, form = word_format()
+    return struct.unpack(f"<{count}{form[1]}", read(address, size * count))
+
+
+def pointer_to(type_name, address):
+    return gdb.Value(address).cast(gdb.lookup_type(type_name).pointer())
+
+
+def forget_cache():
+    """Constants of a binary stay; what was read of memory may have changed."""
+    PAGE.clear()
+
+
+PAGE = {}
+
+
+def page():
+    """Constants of this binary and this run."""
+    if not PAGE:
+        mask = (1 << 8 * word_format()[0]) - 1
+        PAGE.update(
+            mask=mask,
+            shift=12,
+            offset=number("directmap_offset") & mask,
+            arena_shift=len(bin(array_length("span_of", "struct arena"))) - 3,
+            window_first=number("arena_window.first.v"),
+            window_pages=number("arena_window.pages"),
+            window_map=number("arena_window.class_of"),
+        )
+    return PAGE
+
+
+def array_length(field, type_name):
+    array = [f for f in gdb.lookup_type(type_name).fields() if f.name == field][0].type
+    low, high = array.range()
+    return high - low + 1
+
+
+@functools.lru_cache(maxsize=None)
+def offset_of(type_name, field):
+    return [f for f in gdb.lookup_type(type_name).fields() if f.name == field][0].bitpos // 8
+
+
+# ---- Frames, arenas, spans ----
+
+
+def pfn_of(address):
+    p = page()
+    return ((address - p["offset"]) & p["mask"]) >> p["shift"]
+
+
+def virt_of(pfn):
+    p = page()
+    return ((pfn << p["shift"]) + p["offset"]) & p["mask"]
+
+
+@functools.lru_cache(maxsize=None)
+def index_shape():
+    """Bits of an arena number that select in a block, and entries of the first level."""
+    low, high = value("'mm/arena.c'::index_l1").type.range()
+    entries = array_length("arenas", "struct index_block")
+    return entries.bit_length() - 1, high - low + 1
+
+
+def arena_of(pfn):
+    """Address of the struct arena that holds the frame, or 0."""
+    arena_number = pfn >> page()["arena_shift"]
+    low_bits, entries = index_shape()
+    if arena_number >> low_bits >= entries:
+        return 0
+    size = word_format()[0]
+    block = word(int(value("&'mm/arena.c'::index_l1")) + (arena_number >> low_bits) * size)
+    if not block:
+        return 0
+    return word(block + (arena_number & ((1 << low_bits) - 1)) * size)
+
+
+def class_of(pfn):
+    p = page()
+    at = pfn - p["window_first"]
+    if 0 <= at < p["window_pages"]:
+        return read(p["window_map"] + at, 1)[0]
+    arena = arena_of(pfn)
+    if not arena:
+        return enumerator("PAGECLASS_NONE")
+    bytes_of = word(arena + offset_of("struct arena", "class_of"))
+    return read(bytes_of + (pfn & ((1 << p["arena_shift"]) - 1)), 1)[0]
+
+
+def span_of(pfn):
+    """The struct mspan of a frame whose class says it has one, or None."""
+    if class_of(pfn) in (enumerator("PAGECLASS_NONE"), enumerator("PAGECLASS_FREE"), enumerator("PAGECLASS_META")):
+        return None
+    index = pfn & ((1 << page()["arena_shift"]) - 1)
+    at = arena_of(pfn) + offset_of("struct arena", "span_of") + index * word_format()[0]
+    address = word(at)
+    return pointer_to("struct mspan", address).dereference() if address else None
+
+
+class Span:
+    """The fields of a struct mspan, read once."""
+
+    def __init__(self, span):
+        self.address = int(span.address)
+        for field in ("base", "elem_bytes", "elem_count", "allocated", "span_class", "pages", "node", "state"):
+            setattr(self, field, int(span[field]))
+        self.alloc_bits = int(span["alloc_bits"])
+
+    def is_manual(self):
+        return self.span_class == enumerator("PAGECLASS_STACK")
+
+    def is_large(self):
+        return self.span_class == enumerator("PAGECLASS_LARGE")
+
+    def bits(self):
+        size = 8 * word_format()[0]
+        count = (self.elem_count + size - 1) // size
+        value_of = 0
+        for i, bits in enumerate(words(self.alloc_bits, count)):
+            value_of |= bits << (i * size)
+        return value_of & ((1 << self.elem_count) - 1)
+
+    def is_taken(self, index):
+        return bool(self.bits() >> index & 1)
+
+
+def list_entries(head, type_name, field):
+    """The elements of a struct list whose links are that field."""
+    at, first = int(head["next"]), int(head.address)
+    offset = offset_of(type_name, field)
+    while at not in (first, 0):
+        yield pointer_to(type_name, at - offset).dereference()
+        at = word(at)
+
+
+def nodes():
+    return range(number("mheap_nodes"))
+
+
+def all_spans():
+    for node in nodes():
+        for span in list_entries(value(f"mheaps[{node}].all"), "struct mspan", "all_link"):
+            yield Span(span)
+
+
+# ---- Regions of the page allocators ----
+
+
+def regions():
+    """(node, region) of every region, the isolated ones too."""
+    for node in nodes():
+        pages = value(f"mheaps[{node}].pages")
+        for field in ("regions", "isolated"):
+            region = pages[field]
+            while int(region):
+                yield node, region.dereference()
+                region = region["next"] if field == "regions" else gdb.Value(0)
+
+
+def region_of(pfn):
+    for node, region in regions():
+        if 0 <= pfn - int(region["base"]) < int(region["pages"]):
+            return node, region
+    return None, None
+
+
+def bit(bitmap, index):
+    bits = 8 * word_format()[0]
+    size = bitmap.type.target().sizeof
+    raw = read(int(bitmap) + index // (8 * size) * size, size)
+    return int.from_bytes(raw, "little") >> (index % (8 * size)) & 1 if bits else 0
+
+
+# ---- Magazines ----
+
+
+class Magazines:
+    """What all magazines hold, class by class: value -> (holder, cpu)."""
+
+    def __init__(self):
+        self.by_class = {}
+        dummy = int(value("&magazine_dummy"))
+        self.slots = array_length("slot", "struct magazine")
+        self.word = word_format()[0]
+        self.dummy_top = dummy + (self.slots - 1) * self.word
+        self.capacity = read(int(value("&'mm/mcache.c'::capacity")), 256)
+        self.caches = []
+        low, high = value("mcaches").type.range()
+        for cpu, cache in enumerate(words(int(value("&mcaches")), high - low + 1)):
+            if cache:
+                self.caches.append((cpu, cache))
+        if not number("mcache_any_online"):
+            self.caches.append((0, int(value("&mcache_boot"))))
+        self.read_all()
+
+    def contents(self, top, span_class):
+        if top == self.dummy_top or not self.capacity[span_class]:
+            return []
+        base = top & ~(self.slots * self.word - 1)
+        floor = self.slots - 1 - self.capacity[span_class]
+        count = (top - base) // self.word - floor
+        return list(words(base + (floor + 1) * self.word, count)) if count > 0 else []
+
+    def read_all(self):
+        self.counts = []
+        for cpu, cache in self.caches:
+            take = words(cache + offset_of("struct mcache", "take"), 256)
+            give = words(cache + offset_of("struct mcache", "give"), 256)
+            for span_class in range(256):
+                sides = self.contents(take[span_class], span_class), self.contents(give[span_class], span_class)
+                if sides[0] or sides[1]:
+                    self.counts.append((cpu, span_class, len(sides[0]), len(sides[1])))
+                for slot in sides[0] + sides[1]:
+                    self.by_class.setdefault(span_class, {})[slot] = ("CPU", cpu)
+        self.read_depots()
+
+    def read_depots(self):
+        self.depots = []
+        for name, first in (("depots", 0), ("typed_depots", 256 - self.typed_count())):
+            array = value(f"'mm/mcache.c'::{name}")
+            low, high = array.type.range()
+            for i in range(high - low + 1):
+                count = int(array[i]["count"])
+                span_class = first + i
+                if not count or not self.capacity[span_class]:
+                    continue
+                self.depots.append((span_class, count, count * self.capacity[span_class]))
+                for k in range(count):
+                    full = int(array[i]["full"][k])
+                    for slot in self.contents(full + (self.slots - 1) * self.word, span_class):
+                        self.by_class.setdefault(span_class, {})[slot] = ("depot", 0)
+
+    @staticmethod
+    def typed_count():
+        low, high = value("'mm/mcache.c'::typed_depots").type.range()
+        return high - low + 1
+
+    def holder(self, span_class, slot):
+        """The words of the kernel's whois."""
+        found = self.by_class.get(span_class, {}).get(slot)
+        if not found:
+            return "taken"
+        return f"free, cached on CPU {found[1]}" if found[0] == "CPU" else "free, cached in the depot"
+
+
+# ---- whois ----
+
+
+def frame_text(address, pfn, magazines):
+    _, region = region_of(pfn)
+    if region is not None:
+        index = pfn - int(region["origin"])
+        if not bit(region["bitmap"], index):
+            if int(region["released_pages"]) and bit(region["released"], index):
+                return f"0x{address:x}: a free frame, given back"
+            return f"0x{address:x}: a free frame"
+    holder = magazines.holder(enumerator("PAGECLASS_FREE"), pfn + 1)
+    return f"0x{address:x}: a frame, {holder}"
+
+
+def stack_text(address, span, magazines):
+    start = span.base + (span.pages << 12) - span.elem_bytes
+    head = class_of(pfn_of(start)) - enumerator("PAGECLASS_STACK_HEAD")
+    holder = "taken"
+    if 0 <= head < enumerator("PAGECLASS_COUNT") - enumerator("PAGECLASS_STACK_HEAD"):
+        holder = magazines.holder(enumerator("PAGECLASS_COUNT") + head, start)
+    if address < start:
+        return f"0x{address:x}: the guard of a stack, {span.elem_bytes} bytes at 0x{start:x}: {holder}"
+    return f"0x{address:x}: {address - start} bytes into a stack, {span.elem_bytes} bytes at 0x{start:x}: {holder}"
+
+
+def object_text(address, span, magazines):
+    where = f"class {span.span_class}, span 0x{span.base:x}+{span.pages}"
+    index = (address - span.base) // span.elem_bytes
+    if index >= span.elem_count:
+        return f"0x{address:x}: behind the last of {span.elem_count} objects, {where}"
+    start = span.base + index * span.elem_bytes
+    holder = magazines.holder(span.span_class, start) if span.is_taken(index) else "free"
+    return (f"0x{address:x}: {address - start} bytes into object {index} of {span.elem_count}, {span.elem_bytes} bytes "
+            f"at 0x{start:x}, {where}: {holder}")
+
+
+def whois(address, magazines):
+    pfn = pfn_of(address)
+    kind = class_of(pfn)
+    if kind == enumerator("PAGECLASS_NONE"):
+        return f"0x{address:x}: not ours"
+    if kind == enumerator("PAGECLASS_META"):
+        return f"0x{address:x}: the allocator's own"
+    found = span_of(pfn)
+    span = Span(found) if found is not None else None
+    if span is None or not 0 <= address - span.base < span.pages << 12:
+        return frame_text(address, pfn, magazines)
+    if span.is_manual():
+        return stack_text(address, span, magazines)
+    if span.is_large():
+        return (f"0x{address:x}: {address - span.base} bytes into a large object, {span.elem_bytes} bytes at "
+                f"0x{span.base:x}: taken")
+    return object_text(address, span, magazines)
+
+
+# ---- check ----
+
+
+def check_span(span, report):
+    name = f"span 0x{span.base:x}+{span.pages} of class {span.span_class}"
+    if span.state == 0:
+        report(f"{name}: dead, but registered")
+    if not span.is_large() and bin(span.bits()).count("1") != span.allocated:
+        report(f"{name}: {span.allocated} objects allocated, {bin(span.bits()).count('1')} bits set")
+    first = pfn_of(span.base)
+    for pfn in (first, first + span.pages - 1):
+        found = span_of(pfn)
+        if found is None or int(found.address) != span.address:
+            report(f"{name}: the arena map does not lead from frame 0x{pfn:x} to it")
+        _, region = region_of(pfn)
+        if region is not None and not bit(region["bitmap"], pfn - int(region["origin"])):
+            report(f"{name}: frame 0x{pfn:x} is free")
+
+
+def check_region(node, region, report):
+    size = region["bitmap"].type.target().sizeof
+    first, end = int(region["first_bit"]), int(region["end_bit"])
+    last_byte = (end + 8 * size - 1) // (8 * size) * size
+    raw = int.from_bytes(read(int(region["bitmap"]), last_byte), "little")
+    ones = bin(raw >> first & ((1 << (end - first)) - 1)).count("1")
+    name = f"region 0x{int(region['base']):x}+{int(region['pages'])} of node {node}"
+    if end - first - ones != int(region["free_pages"]):
+        report(f"{name}: {int(region['free_pages'])} frames free, {end - first - ones} zeros")
+    return int(region["free_pages"])
+
+
+def check_magazines(magazines, report):
+    typed = 256 - magazines.typed_count()
+    last_size_class = enumerator("PAGECLASS_SPAN_LAST")
+    for span_class, slots in magazines.by_class.items():
+        if not 2 <= span_class <= last_size_class and span_class < typed:
+            continue
+        for slot in slots:
+            found = span_of(pfn_of(slot))
+            span = Span(found) if found is not None else None
+            if span is None or span.span_class != span_class or (slot - span.base) % span.elem_bytes:
+                report(f"0x{slot:x} lies in a magazine of class {span_class}, but is no object of it")
+            elif not span.is_taken((slot - span.base) // span.elem_bytes):
+                report(f"0x{slot:x} lies in a magazine, but is free in its span")
+
+
+def check():
+    problems = []
+    report = problems.append
+    free = {node: 0 for node in nodes()}
+    for node, region in regions():
+        free[node] += check_region(node, region, report)
+    for node in nodes():
+        told = number(f"mheaps[{node}].pages.free_pages")
+        if told != free[node]:
+            report(f"node {node}: {told} frames free, its regions have {free[node]}")
+        count = sum(1 for _ in list_entries(value(f"mheaps[{node}].all"), "struct mspan", "all_link"))
+        if count != number(f"mheaps[{node}].span_count"):
+            report(f"node {node}: {number(f'mheaps[{node}].span_count')} spans told, {count} registered")
+    for span in all_spans():
+        check_span(span, report)
+    check_magazines(Magazines(), report)
+    return problems
+
+
+# ---- Commands ----
+
+
+class SlateCommand(gdb.Command):
+    """Slate's own commands: slate mem, spans, whois, caches, check."""
+
+    def __init__(self):
+        super().__init__("slate", gdb.COMMAND_DATA, gdb.COMPLETE_NONE, True)
+
+
+class Subcommand(gdb.Command):
+    """One of them; reads fresh memory each time."""
+
+    def invoke(self, argument, from_tty):
+        forget_cache()
+        self.run(gdb.string_to_argv(argument))
+
+    def run(self, arguments):
+        raise NotImplementedError
+
+
+class Mem(Subcommand):
+    """Totals of memory, node by node: slate mem"""
+
+    def run(self, arguments):
+        print(f"{'node':>4} {'frames':>12} {'free':>12} {'objects':>12} {'stacks':>10} {'callers':>12} {'metadata':>10}")
+        for node in nodes():
+            heap = value(f"mheaps[{node}]")
+            pages = heap["pages"]
+            print(f"{node:>4} {int(pages['total_pages']):>12} {int(pages['free_pages']):>12} "
+                  f"{int(heap['object_pages']):>12} {int(heap['stack_pages']):>10} {int(heap['frame_pages']):>12} "
+                  f"{int(heap['metadata_pages']) + int(heap['carved_pages']):>10}")
+        print("frames of 4096 bytes; callers: runs that callers own, and frames in magazines")
+
+
+class Spans(Subcommand):
+    """Every live span, or those of one class: slate spans [CLASS]"""
+
+    def run(self, arguments):
+        wanted = int(arguments[0], 0) if arguments else None
+        shown = 0
+        for span in all_spans():
+            if wanted is not None and span.span_class != wanted:
+                continue
+            kind = "stack" if span.is_manual() else "large" if span.is_large() else f"class {span.span_class}"
+            print(f"0x{span.base:x}+{span.pages:<5} node {span.node} {kind:<10} {span.elem_bytes:>8} bytes "
+                  f"{span.allocated:>5} of {span.elem_count}")
+            shown += 1
+        print(f"{shown} spans")
+
+
+class Whois(Subcommand):
+    """What lies at an address, and who has it: slate whois ADDRESS..."""
+
+    def run(self, arguments):
+        if not arguments:
+            raise gdb.GdbError("slate whois ADDRESS...")
+        magazines = Magazines()
+        for argument in arguments:
+            address = int(value(argument)) & page()["mask"]
+            print(whois(address, magazines))
+
+
+class Caches(Subcommand):
+    """What the CPUs' magazines and the depots hold: slate caches"""
+
+    def run(self, arguments):
+        magazines = Magazines()
+        for cpu, span_class, take, give in magazines.counts:
+            print(f"CPU {cpu:<3} class {span_class:<3} {take:>3} to take, {give:>3} given, "
+                  f"of {magazines.capacity[span_class]} each")
+        for span_class, count, objects in magazines.depots:
+            print(f"depot   class {span_class:<3} {count:>3} magazines, {objects} objects")
+        print(f"{len(magazines.caches)} CPUs, {sum(len(v) for v in magazines.by_class.values())} slots filled")
+
+
+class Check(Subcommand):
+    """Prove what can be proven by reading: slate check"""
+
+    def run(self, arguments):
+        problems = check()
+        for problem in problems:
+            print(problem)
+        print(f"{len(problems)} contradictions")
+
+
+# ---- Pretty printers ----
+
+
+class FramePrinter:
+    """pfn_t and paddr_t: the address, not a struct."""
+
+    def __init__(self, val):
+        self.val = val
+
+    def to_string(self):
+        v = int(self.val["v"])
+        if self.val.type.strip_typedefs().tag in ("pfn", "pfn_t") or str(self.val.type) == "pfn_t":
+            return f"frame 0x{v:x}"
+        return f"physical 0x{v:x}"
+
+
+class SpanPrinter:
+    """struct mspan: where, what, how full."""
+
+    def __init__(self, val):
+        self.val = val
+
+    def to_string(self):
+        span = self.val
+        return (f"span 0x{int(span['base']):x}+{int(span['pages'])} class {int(span['span_class'])}: "
+                f"{int(span['allocated'])} of {int(span['elem_count'])} objects of {int(span['elem_bytes'])} bytes")
+
+
+def find_printer(val):
+    name = str(val.type.unqualified())
+    if name in ("pfn_t", "paddr_t"):
+        return FramePrinter(val)
+    if name == "struct mspan":
+        return SpanPrinter(val)
+    return None
+
+
+find_printer.name = "slate"
+gdb.pretty_printers.append(find_printer)
+gdb.execute("set max-value-size unlimited")
+SlateCommand()
+for command, name in ((Mem, "mem"), (Spans, "spans"), (Whois, "whois"), (Caches, "caches"), (Check, "check")):
+    command(f"slate {name}", gdb.COMMAND_DATA)
