@@ -18,6 +18,10 @@
 /* Frames that a fixalloc is fed with at a time. */
 #define METADATA_STEP_PAGES 4
 
+/* Metadata keeps together, in aligned zones of so many frames; some are looked into at once. */
+#define ZONE_PAGES  ((size_t)64)
+#define ZONES_TRIED 4
+
 struct mheap mheaps[SLATE_MAX_NODES];
 
 _Atomic unsigned mheap_nodes;
@@ -87,9 +91,30 @@ static bool grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadat
 	return true;
 }
 
+/* relaxed, all: hints; a stale one is a search in vain. Growth is serialised. */
+static void note_stays(struct mheap *heap, size_t start, size_t end)
+{
+	size_t old_end = atomic_load_explicit(&heap->stays_end, memory_order_relaxed);
+
+	if (end > directmap_end.v)
+		end = directmap_end.v;
+	if (end <= start)
+		return;
+	if (old_end == 0 || start < atomic_load_explicit(&heap->stays_low, memory_order_relaxed))
+		atomic_store_explicit(&heap->stays_low, start, memory_order_relaxed);
+	if (end > old_end) {
+		atomic_store_explicit(&heap->stays_end, end, memory_order_relaxed);
+		atomic_store_explicit(&heap->metadata_zone, align_down(end - 1, ZONE_PAGES),
+				      memory_order_relaxed);
+	}
+}
+
 bool mheap_grow(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata)
 {
-	return grow(node, pfn, pages, metadata, pagealloc_add);
+	if (!grow(node, pfn, pages, metadata, pagealloc_add))
+		return false;
+	note_stays(&mheaps[node], pfn.v, pfn.v + pages);
+	return true;
 }
 
 bool mheap_grow_removable(unsigned node, pfn_t pfn, size_t pages, struct bootmem *metadata)
@@ -125,13 +150,52 @@ static pfn_t alloc_mapped(unsigned node, size_t pages, const struct page_fit *fi
 	return pagealloc_alloc(&mheaps[node].pages, pages, fit);
 }
 
+/*
+ * Metadata never goes back, and a frame of it in each huge frame would leave none whole. So it is
+ * taken zone by zone, from the node's end down: searches for anything else begin at the low end.
+ * Nothing is set aside; where the zones are full it lies anywhere, and the next one begins at the
+ * end again.
+ */
+static pfn_t metadata_in_zone(struct mheap *heap, size_t pages, const struct page_fit *fit)
+{
+	/* relaxed, all: see mheap.h; whoever comes second looks into the same zones in vain */
+	size_t low = atomic_load_explicit(&heap->stays_low, memory_order_relaxed);
+	size_t end = atomic_load_explicit(&heap->stays_end, memory_order_relaxed);
+	size_t zone = atomic_load_explicit(&heap->metadata_zone, memory_order_relaxed);
+	struct page_fit inside = *fit;
+	pfn_t pfn = SLATE_PFN_NONE;
+
+	if (pages > ZONE_PAGES || end == 0)
+		return pfn;
+	for (unsigned i = 0; i < ZONES_TRIED && pfn_is_none(pfn); i++) {
+		inside.min = (pfn_t){zone};
+		inside.end = (pfn_t){zone + ZONE_PAGES < end ? zone + ZONE_PAGES : end};
+		pfn = pagealloc_alloc(&heap->pages, pages, &inside);
+		if (pfn_is_none(pfn))
+			zone = zone > low ? zone - ZONE_PAGES : align_down(end - 1, ZONE_PAGES);
+	}
+	atomic_store_explicit(&heap->metadata_zone, zone, memory_order_relaxed);
+	return pfn;
+}
+
+static pfn_t metadata_frames(unsigned node, size_t pages, const struct page_fit *fit)
+{
+	pfn_t pfn = SLATE_PFN_NONE;
+
+	if (!mheap_may_serve(&mheaps[node], pages) || mm_fault_now())
+		return pfn;
+	if (fit->stays)
+		pfn = metadata_in_zone(&mheaps[node], pages, fit);
+	return pfn_is_none(pfn) ? pagealloc_alloc(&mheaps[node].pages, pages, fit) : pfn;
+}
+
 static void *metadata_pages_fit(size_t pages, const struct page_fit *fit)
 {
 	const uint8_t *order = numa_order(numa_here());
 
 	for (unsigned i = 0; i < SLATE_MAX_NODES; i++) {
 		unsigned node = order[i];
-		pfn_t pfn = alloc_mapped(node, pages, fit);
+		pfn_t pfn = metadata_frames(node, pages, fit);
 
 		if (pfn_is_none(pfn))
 			continue;

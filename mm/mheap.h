@@ -34,6 +34,11 @@ struct mheap {
 	_Atomic size_t remote_pages;   /* (a) relaxed: and to CPUs of others */
 	_Atomic size_t carved_pages;   /* (a) relaxed: metadata that never was in the page allocator
 					*/
+	/* (a) relaxed, all three: frame numbers, hints. Written by mheap_grow(); the zone by all.
+	 */
+	_Atomic size_t stays_low;     /* memory that stays lies from here */
+	_Atomic size_t stays_end;     /* to here, holes included; 0: none does */
+	_Atomic size_t metadata_zone; /* metadata is looked for from here on down */
 	struct pagealloc pages;
 };
 
