@@ -2,8 +2,8 @@
 /*
  * mcentral.c (level 6) - spans of one class between mheap and magazines.
  *
- * Two CPUs that find partial empty both go to the mheap and both bring a span; the second is simply
- * partial afterwards. A span that becomes wholly free is unlinked under the lock and given back
+ * Two CPUs that find no partial span both go to the mheap, and each takes from the span that it
+ * brings. A span that becomes wholly free is unlinked under the lock and given back
  * after it.
  */
 #include "mm/mcentral.h"
@@ -11,6 +11,9 @@
 #include "mm/directmap.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
+
+/* Objects that one lock hold gives: each may be the last free one of its span. */
+#define TAKE_OBJECTS 32u
 
 /*
  * Objects that one lock hold takes back. The dearest is the last one of its span, some 120
@@ -31,11 +34,24 @@ struct mcentral *mcentral_of(unsigned span_class)
 					      : NULL;
 }
 
+/* The least shift that tells a partial span's list from how many objects are out. */
+static uint8_t fill_shift(size_t elems)
+{
+	uint8_t shift = 0;
+
+	while (elems > 0 && (elems - 1) >> shift >= MCENTRAL_FILLS)
+		shift++;
+	return shift;
+}
+
 static void central_init(struct mcentral *central, unsigned span_class)
 {
 	mm_lock_init(&central->lock, RANK_MCENTRAL);
 	central->span_class = (uint8_t)span_class;
-	list_init(&central->partial);
+	central->fill_shift = 0;
+	central->some = 0;
+	for (unsigned i = 0; i < MCENTRAL_FILLS; i++)
+		list_init(&central->partial[i]);
 	list_init(&central->full);
 	list_init(&central->isolated);
 	central->constructor = NULL;
@@ -45,36 +61,93 @@ static void central_init(struct mcentral *central, unsigned span_class)
 
 void mcentral_init_all(void)
 {
-	for (unsigned i = 0; i <= PAGECLASS_SPAN_LAST; i++)
+	for (unsigned i = 0; i <= PAGECLASS_SPAN_LAST; i++) {
 		central_init(&mcentrals[i], i);
+		mcentrals[i].fill_shift = fill_shift(sizeclass_elems[i >> 1]);
+	}
 	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++)
 		central_init(&typed_centrals[i], SPANCLASS_TYPED + i);
 }
 
 void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object))
 {
-	central_init(mcentral_of(span_class), span_class);
-	mcentral_of(span_class)->constructor = constructor;
+	struct mcentral *central = mcentral_of(span_class);
+
+	central_init(central, span_class);
+	central->fill_shift = fill_shift(spanclass_get(span_class).elems);
+	central->constructor = constructor;
 }
+
+/* ---- Lists ---- */
+
+/* Where a span belongs that has a free object. */
+static inline unsigned fill_of(const struct mcentral *central, const struct mspan *span)
+{
+	return (unsigned)span->allocated >> central->fill_shift;
+}
+
+static void list_span_locked(struct mcentral *central, struct mspan *span)
+{
+	unsigned fill = fill_of(central, span);
+
+	mm_lock_assert_held(&central->lock);
+	if (mspan_is_full(span)) {
+		list_insert_back(&central->full, &span->link);
+		return;
+	}
+	list_insert_front(&central->partial[fill], &span->link);
+	central->some |= (uint8_t)(1u << fill);
+}
+
+/* One of the fullest spans that have a free object, or NULL. */
+static struct mspan *fullest_locked(struct mcentral *central)
+{
+	while (central->some) {
+		unsigned fill = 31u - (unsigned)__builtin_clz(central->some);
+		struct list *link = list_first(&central->partial[fill]);
+
+		if (link)
+			return list_entry(link, struct mspan, link);
+		central->some &= (uint8_t) ~(1u << fill);
+	}
+	return NULL;
+}
+
+/* ---- Take ---- */
 
 static unsigned take_locked(struct mcentral *central, void **out, unsigned n)
 {
+	struct mspan *span;
 	unsigned got = 0;
 
 	mm_lock_assert_held(&central->lock);
-	while (got < n) {
-		struct list *link = list_first(&central->partial);
+	while (got < n && (span = fullest_locked(central)) != NULL) {
+		unsigned fill = fill_of(central, span);
 
-		if (!link)
-			break;
-		struct mspan *span = list_entry(link, struct mspan, link);
 		got += mspan_take(span, out + got, n - got);
-		if (mspan_is_full(span)) {
-			list_remove(link);
-			list_insert_back(&central->full, link);
+		if (mspan_is_full(span) || fill_of(central, span) != fill) {
+			list_remove(&span->link);
+			list_span_locked(central, span);
 		}
 	}
 	central->objects += got;
+	return got;
+}
+
+/* The same by one lock hold after another. */
+static unsigned take_some(struct mcentral *central, void **out, unsigned n)
+{
+	unsigned got = 0;
+	unsigned more;
+
+	do {
+		unsigned want = n - got < TAKE_OBJECTS ? n - got : TAKE_OBJECTS;
+		unsigned long irq = mm_lock_acquire(&central->lock);
+
+		more = take_locked(central, out + got, want);
+		mm_lock_release(&central->lock, irq);
+		got += more;
+	} while (got < n && more > 0);
 	return got;
 }
 
@@ -91,26 +164,38 @@ static struct mspan *span_new(const struct mcentral *central,
 	return span;
 }
 
+/*
+ * List a new span and take the first n of its objects at once: a span that nobody took from would
+ * have no last object to send it home.
+ */
+static unsigned add_span(struct mcentral *central, struct mspan *span, void **out, unsigned n)
+{
+	unsigned long irq = mm_lock_acquire(&central->lock);
+	unsigned got = mspan_take(span, out, n);
+
+	central->objects += got;
+	central->spans++;
+	list_span_locked(central, span);
+	mm_lock_release(&central->lock, irq);
+	return got;
+}
+
 static unsigned take(unsigned span_class, void **out, unsigned n,
 		     struct mspan *(*alloc)(unsigned span_class))
 {
 	struct mcentral *central = mcentral_of(span_class);
-	unsigned long irq = mm_lock_acquire(&central->lock);
-	unsigned got = take_locked(central, out, n);
+	unsigned got = take_some(central, out, n);
+	size_t fresh_pages = 0;
 
-	mm_lock_release(&central->lock, irq);
-	if (got > 0)
-		return got;
+	while (got < n && fresh_pages < MCENTRAL_FRESH_PAGES) {
+		struct mspan *span = span_new(central, alloc);
 
-	struct mspan *span = span_new(central, alloc);
-
-	irq = mm_lock_acquire(&central->lock);
-	if (span) {
-		list_insert_front(&central->partial, &span->link);
-		central->spans++;
+		/* another CPU may have brought one, or objects */
+		if (!span)
+			return got + take_some(central, out + got, n - got);
+		fresh_pages += span->pages;
+		got += add_span(central, span, out + got, n - got);
 	}
-	got = take_locked(central, out, n);
-	mm_lock_release(&central->lock, irq);
 	return got;
 }
 
@@ -166,6 +251,7 @@ static void give_one_locked(struct mcentral *central, void *object, struct list 
 		return;
 	}
 	bool was_full = mspan_is_full(span);
+	unsigned fill = fill_of(central, span);
 	enum mspan_verdict found = mspan_give(span, object);
 
 	if (found != MSPAN_FREED) {
@@ -179,9 +265,9 @@ static void give_one_locked(struct mcentral *central, void *object, struct list 
 		list_remove(&span->link);
 		list_insert_back(empty, &span->link);
 		central->spans--;
-	} else if (was_full && !span->isolated) {
+	} else if ((was_full || fill_of(central, span) != fill) && !span->isolated) {
 		list_remove(&span->link);
-		list_insert_front(&central->partial, &span->link);
+		list_span_locked(central, span);
 	}
 }
 
@@ -264,8 +350,7 @@ void mcentral_restore(unsigned span_class)
 
 			span->isolated = false;
 			arena_set_class(virt_to_pfn((void *)span->base), span->pages, span_class);
-			list_insert_back(mspan_is_full(span) ? &central->full : &central->partial,
-					 link);
+			list_span_locked(central, span);
 		}
 		mm_lock_release(&central->lock, irq);
 	} while (link);

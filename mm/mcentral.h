@@ -4,9 +4,13 @@
  * Objects move between magazines and spans by the batch; the last object to come home sends its
  * span back to the mheap.
  *
- *   objects = sum of allocated over the spans on partial, full and isolated
- *   a span is on partial when it has a free object, else on full; or on isolated, while its frames
- *   are being removed
+ *   objects = sum of allocated over the spans on all lists
+ *   a span is on full when it has no free object, else on partial[allocated >> fill_shift]; or on
+ *   isolated, while its frames are being removed; at least one object of it is out
+ *
+ * Objects are taken from the fullest spans, so that the emptier ones have a chance to lose their
+ * last object. Idea: Hunter et al., "Beyond malloc efficiency to fleet efficiency" (OSDI 2021),
+ * who keep tcmalloc's spans on a few lists by live objects.
  */
 #ifndef MM_MCENTRAL_H
 #define MM_MCENTRAL_H
@@ -21,17 +25,25 @@
 /* No two classes share a cache line, nor a pair of lines that prefetch together. */
 #define MCENTRAL_ALIGN (SLATE_MAX_CPUS == 1 ? 8 : 128)
 
+/* Lists of spans that have free objects: a small machine has no room for many. */
+#define MCENTRAL_FILLS (SLATE_MAX_CPUS == 1 ? 2u : 8u)
+
 struct mcentral {
 	_Alignas(MCENTRAL_ALIGN) struct mm_lock lock; /* RANK_MCENTRAL */
 	uint8_t span_class;                           /* (const) */
-	struct list partial;  /* (lock) spans with free objects, newest in front */
-	struct list full;     /* (lock) spans without */
+	uint8_t fill_shift; /* (const) allocated >> it is below MCENTRAL_FILLS, unless full */
+	uint8_t some;       /* (lock) bit i set: partial[i] may hold a span */
+	struct list partial[MCENTRAL_FILLS]; /* (lock) spans with free objects, newest in front */
+	struct list full;                    /* (lock) spans without */
 	struct list isolated; /* (lock) spans that take objects back, but give none */
 	void (*constructor)(
 		void *object); /* (const) run on each object of a new span; NULL: none */
 	size_t spans;          /* (lock) on the lists */
 	size_t objects;        /* (lock) taken out of spans: in use, or in magazines */
 };
+
+/* Frames of new spans that one call brings, unless a single span is longer. */
+#define MCENTRAL_FRESH_PAGES 8u
 
 /* By span class of sizes. */
 extern struct mcentral mcentrals[PAGECLASS_SPAN_LAST + 1];
@@ -45,8 +57,9 @@ void mcentral_init_all(void);
 void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object));
 
 /*
- * Take up to n objects of the class; returns how many, 0 when there is no memory. Leaves its lock
- * before it enters the mheap, and looks again after.
+ * Take up to n objects of the class; returns how many, 0 when there is no memory. When the spans
+ * that are there do not suffice it makes new ones, of MCENTRAL_FRESH_PAGES together at most. Leaves
+ * its lock before it enters the mheap, and looks again when that has nothing.
  */
 unsigned mcentral_take(unsigned span_class, void **out, unsigned n);
 

@@ -29,8 +29,8 @@
 #define RSEQ_MAGAZINE_MASK   511  /* MAGAZINE_TOP_MASK */
 #define RSEQ_SIZE_MAX        8192 /* SIZECLASS_SMALL_MAX */
 #define RSEQ_DUMMY_SLOT      504  /* MAGAZINE_DUMMY within magazine_dummy */
-#define RSEQ_FRAME_CLASS     136  /* PAGECLASS_FRAME */
-#define RSEQ_STACK_HEAD      143  /* PAGECLASS_STACK_HEAD */
+#define RSEQ_FRAME_CLASS     144  /* PAGECLASS_FRAME */
+#define RSEQ_STACK_HEAD      151  /* PAGECLASS_STACK_HEAD */
 #define RSEQ_STACK_ORDERS    5 /* SLATE_STACK_ORDERS; the class in magazines is that much higher */
 
 #ifndef __ASSEMBLER__

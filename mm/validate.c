@@ -112,11 +112,19 @@ static void check_node(unsigned node, struct findings *findings)
 
 /* ---- Spans, from the mcentrals ---- */
 
+/* The list that the span must be on. */
+static const struct list *right_list(const struct mcentral *central, const struct mspan *span)
+{
+	if (span->isolated)
+		return &central->isolated;
+	if (mspan_is_full(span))
+		return &central->full;
+	return &central->partial[span->allocated >> central->fill_shift];
+}
+
 static void check_list_locked(struct mcentral *central, struct list *list, size_t *spans,
 			      size_t *objects, struct findings *findings)
 {
-	bool full = list == &central->full;
-	bool isolated = list == &central->isolated;
 	struct list *link;
 
 	list_for_each (link, list) {
@@ -127,10 +135,10 @@ static void check_list_locked(struct mcentral *central, struct list *list, size_
 			found(findings, wrong, span->base);
 		if (span->span_class != central->span_class)
 			found(findings, "a span is listed in another class", span->base);
-		if (span->isolated != isolated || (!isolated && mspan_is_full(span) != full))
+		if (right_list(central, span) != list)
 			found(findings, "a span is on the wrong list", span->base);
-		if (span->allocated == 0 && full)
-			found(findings, "an empty span is listed as full", span->base);
+		if (span->allocated == 0)
+			found(findings, "a span without objects has not gone home", span->base);
 		*spans += 1;
 		*objects += span->allocated;
 	}
@@ -143,7 +151,11 @@ static void check_mcentral(unsigned span_class, struct findings *findings)
 	size_t objects = 0;
 	unsigned long irq = mm_lock_acquire(&central->lock);
 
-	check_list_locked(central, &central->partial, &spans, &objects, findings);
+	for (unsigned i = 0; i < MCENTRAL_FILLS; i++) {
+		check_list_locked(central, &central->partial[i], &spans, &objects, findings);
+		if (!list_is_empty(&central->partial[i]) && !(central->some >> i & 1))
+			found(findings, "a list of partial spans is not marked", span_class);
+	}
 	check_list_locked(central, &central->full, &spans, &objects, findings);
 	check_list_locked(central, &central->isolated, &spans, &objects, findings);
 	if (spans != central->spans)

@@ -46,9 +46,9 @@ static void spans(void)
 		CHECK(sizeclass_pages[c] >= 1 && sizeclass_pages[c] <= SIZECLASS_MAX_PAGES);
 		CHECK(sizeclass_elems[c] >= 1 && sizeclass_elems[c] <= SIZECLASS_MAX_ELEMS);
 		CHECK(used <= span);
-		/* the tail: no further object fits, and at most 1.25 % are lost */
+		/* the tail: no further object fits, and at most 2 % are lost */
 		CHECK(span - used < sizeclass_bytes[c]);
-		CHECK((span - used) * 80 <= span);
+		CHECK((span - used) * 50 <= span);
 	}
 }
 

@@ -280,16 +280,16 @@ static void service_is_restored(void **state)
 	(void)state;
 	hoard_near();
 	assert_int_equal(add(), SLATE_OK);
-	object = slate_alloc(2048);
+	object = slate_alloc(192);
 	assert_int_equal(take_away(), SLATE_EBUSY);
 	run = far_run(100);
-	again = slate_alloc(2048);
+	again = slate_alloc(192);
 	/* the same span goes on */
 	assert_true(is_far(slate_phys(again).v));
 	assert_ptr_equal(arena_span(paddr_to_pfn(slate_phys(object))),
 			 arena_span(paddr_to_pfn(slate_phys(again))));
-	assert_int_equal(slate_usable_size(object), 2048);
-	slate_free_sized(object, 2048);
+	assert_int_equal(slate_usable_size(object), 192);
+	slate_free_sized(object, 192);
 	slate_free(again);
 	slate_page_free(run, 100);
 	unhoard();

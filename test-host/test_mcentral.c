@@ -28,8 +28,11 @@ static int set_up(void **state)
 static void check(size_t partial, size_t full, size_t taken)
 {
 	const struct mcentral *central = &mcentrals[class];
+	size_t found = 0;
 
-	assert_int_equal(list_length(&central->partial), partial);
+	for (unsigned i = 0; i < MCENTRAL_FILLS; i++)
+		found += list_length(&central->partial[i]);
+	assert_int_equal(found, partial);
 	assert_int_equal(list_length(&central->full), full);
 	assert_int_equal(central->spans, partial + full);
 	assert_int_equal(central->objects, taken);
@@ -68,13 +71,26 @@ static void the_first_take_brings_a_span(void **state)
 	check(0, 0, 0);
 }
 
-static void one_take_does_not_cross_into_a_fresh_span(void **state)
+static void one_take_brings_several_spans(void **state)
 {
 	(void)state;
-	assert_int_equal(mcentral_take(class, objects, per_span + 1), per_span);
-	check(0, 1, per_span);
-	give(objects, per_span);
+	assert_int_equal(mcentral_take(class, objects, per_span + 1), per_span + 1);
+	check(1, 1, per_span + 1);
+	give(objects, per_span + 1);
 	check(0, 0, 0);
+}
+
+/* So that one magazine of a large class does not swallow a small machine. */
+static void one_take_brings_so_many_frames(void **state)
+{
+	unsigned spans = MCENTRAL_FRESH_PAGES / sizeclass_pages[class >> 1];
+	unsigned want = 2 * spans * per_span;
+
+	(void)state;
+	assert_int_equal(mcentral_take(class, objects, want), spans * per_span);
+	check(0, spans, spans * per_span);
+	assert_int_equal(mcentral_take(class, &objects[want], want), spans * per_span);
+	check(0, 2 * spans, 2 * spans * per_span);
 }
 
 static void one_take_empties_several_partial_spans(void **state)
@@ -84,10 +100,92 @@ static void one_take_empties_several_partial_spans(void **state)
 	check(0, 3, 3 * per_span);
 	give(&objects[1], 1);
 	give(&objects[per_span], 1);
-	give(&objects[2 * per_span + 5], 1);
+	give(&objects[2 * per_span + 3], 1);
 	check(3, 0, 3 * per_span - 3);
 	assert_int_equal(mcentral_take(class, &objects[400], 3), 3);
 	check(0, 3, 3 * per_span);
+}
+
+/* Four spans with 1, 2 and 3 objects free, and none out: whoever is nearest to full is filled. */
+static void the_fullest_span_gives_first(void **state)
+{
+	static const unsigned out[4] = {2, 3, 1, 3};
+
+	(void)state;
+	assert_int_equal(per_span, 4);
+	take(objects, 16);
+	for (unsigned i = 0; i < 4; i++)
+		give(&objects[4 * i], 4 - out[i]);
+	check(4, 0, 9);
+	take(&objects[20], 2);
+	for (unsigned i = 20; i < 22; i++)
+		assert_true(objects[i] == objects[4] || objects[i] == objects[12]);
+	check(2, 2, 11);
+	take(&objects[22], 2);
+	assert_true(objects[22] == objects[0] || objects[22] == objects[1]);
+	assert_true(objects[23] == objects[0] || objects[23] == objects[1]);
+	check(1, 3, 13);
+	/* the emptiest one lost its chance to be filled, and goes */
+	give(&objects[11], 1);
+	check(0, 3, 12);
+}
+
+static unsigned interrupts_left;
+
+/* The class gets room from elsewhere. */
+static void give_three_in_an_interrupt(void)
+{
+	if (interrupts_left > 0 && --interrupts_left == 0)
+		give(objects, 3);
+}
+
+/* Wherever that falls while a span is being made: none is left that nobody took from. */
+static void a_new_span_gives_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(per_span, 4);
+	for (unsigned when = 1;; when++) {
+		take(objects, 8);
+		interrupts_left = when;
+		host_irq_hook(give_three_in_an_interrupt);
+		assert_int_equal(mcentral_take(class, &objects[8], 1), 1);
+		host_irq_hook(NULL);
+		assert_int_equal(slate_validate(), 0);
+		if (interrupts_left > 0)
+			break;
+		give(&objects[3], 6);
+		check(0, 0, 0);
+		assert_true(when < 100);
+	}
+	give(objects, 9);
+	check(0, 0, 0);
+}
+
+/* One object of a span after the other: its list follows, and is never past the last one. */
+static void fills_are_told_apart_in_every_class(void **state)
+{
+	static void *all[SIZECLASS_MAX_ELEMS];
+
+	(void)state;
+	for (unsigned c = 2; c <= PAGECLASS_SPAN_LAST; c += 7) {
+		const struct mcentral *central = &mcentrals[c];
+		unsigned elems = sizeclass_elems[c >> 1];
+		unsigned lists = 0;
+
+		for (unsigned i = 0; i < elems; i++) {
+			assert_int_equal(mcentral_take(c, &all[i], 1), 1);
+			assert_int_equal(slate_validate(), 0);
+			lists |= central->some;
+		}
+		/* at least half of the lists are used, where there are as many objects */
+		if (elems > MCENTRAL_FILLS)
+			assert_true(__builtin_popcount(lists) >= MCENTRAL_FILLS / 2);
+		for (unsigned i = 0; i < elems; i++) {
+			mcentral_give(c, &all[i], 1, "slate_free");
+			assert_int_equal(slate_validate(), 0);
+		}
+		assert_int_equal(central->spans, 0);
+	}
 }
 
 static void a_full_span_becomes_partial(void **state)
@@ -252,11 +350,12 @@ static void a_span_on_the_wrong_list_is_found(void **state)
 
 	(void)state;
 	take(objects, 1);
-	link = list_pop_front(&mcentrals[class].partial);
+	link = list_pop_front(&mcentrals[class].partial[1]);
+	assert_non_null(link);
 	list_insert_front(&mcentrals[class].full, link);
 	expect_corrupt("a span is on the wrong list");
 	list_remove(link);
-	list_insert_front(&mcentrals[class ^ 1].partial, link);
+	list_insert_front(&mcentrals[class ^ 1].partial[1], link);
 	expect_report(SLATE_CRIME_CORRUPT);
 	assert_true(slate_validate() > 0);
 	reported();
@@ -289,7 +388,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CENTRAL(the_first_take_brings_a_span),
-		CENTRAL(one_take_does_not_cross_into_a_fresh_span),
+		CENTRAL(one_take_brings_several_spans),
+		CENTRAL(one_take_brings_so_many_frames),
+		CENTRAL(the_fullest_span_gives_first),
+		CENTRAL(a_new_span_gives_at_once),
+		CENTRAL(fills_are_told_apart_in_every_class),
 		CENTRAL(one_take_empties_several_partial_spans),
 		CENTRAL(a_full_span_becomes_partial),
 		CENTRAL(the_last_object_sends_its_span_home),

@@ -340,6 +340,64 @@ static void a_busy_span_stays(void **state)
 	assert_int_equal(heap_free(), before + sizeclass_pages[sizeclass_of(64)]);
 }
 
+/* Frames of metadata that were not carved off at the start, and the lowest of them. */
+static size_t metadata_above(pfn_t start, pfn_t end, pfn_t *lowest)
+{
+	size_t count = 0;
+
+	for (; end.v > start.v; end.v--) {
+		pfn_t pfn = {end.v - 1};
+
+		if (arena_class(pfn) != PAGECLASS_META)
+			continue;
+		*lowest = pfn;
+		count++;
+	}
+	return count;
+}
+
+/* Objects come up from the low end, their metadata down from the high one: without a gap. */
+static void metadata_keeps_together(void **state)
+{
+	pfn_t start = paddr_to_pfn((paddr_t){MIB});
+	pfn_t end = pfn_add(start, 16 * MIB >> SLATE_PAGE_SHIFT);
+	pfn_t lowest = end;
+	size_t before = metadata_above(start, end, &lowest);
+
+	(void)state;
+	for (unsigned i = 0; i < 3200; i++)
+		assert_non_null(mheap_alloc_span(sizeclass_of(1024) << 1));
+
+	size_t count = metadata_above(start, end, &lowest);
+
+	assert_true(count >= before + 64);
+	/* the zone in use may have room, and the first one ends with the node */
+	assert_true(end.v - lowest.v <= count + 2 * 64);
+	assert_int_equal(slate_validate(), 0);
+}
+
+/* There is room in the middle only: metadata goes there, and goes on. */
+static void metadata_is_where_there_is_room(void **state)
+{
+	pfn_t all[5000];
+	size_t n = 0;
+	struct fixalloc fa;
+
+	(void)state;
+	fixalloc_init(&fa, "test", 4096, 64);
+	while (n < 5000 && !pfn_is_none(all[n] = mheap_alloc_pages(1, NULL, 0)))
+		n++;
+	assert_true(n > 2000 && n < 5000);
+	assert_int_equal(mheap_free_pages(all[1000], 1), 1);
+	assert_int_equal(mheap_free_pages(all[1001], 1), 1);
+	assert_int_equal(mheap_free_pages(all[1002], 1), 1);
+	while (mheap_alloc_metadata(&fa))
+		;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(arena_class(all[1000 + i]), PAGECLASS_META);
+	assert_int_equal(slate_validate(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +418,8 @@ int main(void)
 		SMALL(permanent_metadata_is_aligned),
 		SMALL(metadata_frames_are_marked),
 		SMALL(a_busy_span_stays),
+		SMALL(metadata_keeps_together),
+		SMALL(metadata_is_where_there_is_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,18 +8,22 @@ mm/rseq_table.c and include/slate/classes.h.
     tools/mksizeclasses.py --print    one line per class
 
 How they are chosen: multiples of 8 up to 128 and every power of two are classes; the others come from a dynamic
-program over all candidates that takes the given number of classes with the least mean waste, sizes weighted evenly
-on a logarithmic scale, among all sets whose worst waste keeps the bound.
+program over all candidates that takes the given number of classes with the least mean cost, sizes weighted evenly
+on a logarithmic scale, among all sets whose worst waste keeps the bound. The cost of a size is what a full span
+takes for it, plus KEPT of that times the chance that a span is held by at least one object when a random 90 % of
+all are freed: spans of few objects come back.
 
 What is proven, by looking at every size, every class and every offset (prove()):
   1. For every size from BOUND_FROM up, at most 1/8 of the span is lost when the span is full of objects of that size:
      (class - size) * objects + tail <= span / 8. Smaller sizes lose at most 7 bytes an object, and the tail.
-  2. The tail alone is at most 1.25 % of the span.
+  2. The tail alone is at most 2 % of the span.
   3. Every size that is a multiple of 16 falls into a class that is one, every power of two into itself, and every
      size into the smallest class that holds it.
   4. offset * magic >> 32 is the object's number for every offset in the span.
   5. A span has at most 1024 objects and 16 frames.
 """
+import functools
+import itertools
 import os
 import sys
 
@@ -29,15 +33,20 @@ SMALL_MAX = 8192
 RSEQ_TAKE = 256  # where take tops begin, mm/rseq.h
 MAX_ELEMS = 1024
 MAX_PAGES = 16
-COUNT = 68  # class 0, which is none, included
+COUNT = 72  # class 0, which is none, included
 BOUND_FROM = 57
 
 # What a span costs beside its frames: the struct, and a bitmap of its own above 128 objects. A span is as short as
-# this and its tail together allow.
+# this and its tail together allow. Up to FEW_FROM bytes a shorter one would still have too many objects to become
+# free by chance; above, less of them is worth a little more.
 STRUCT_BYTES = 128
 BITS_BYTES = 128
 OVERHEAD = 0.0125
-TAIL = 0.0125
+FEW_FROM = 257
+FEW_OVERHEAD = 0.0325  # one frame without a tail
+TAIL = 0.02
+LEFT = 0.1  # of all objects, after that free
+KEPT = 0.3
 
 
 def overhead_bytes(size, pages):
@@ -46,8 +55,10 @@ def overhead_bytes(size, pages):
     return tail + STRUCT_BYTES + (BITS_BYTES if elems > 128 else 0)
 
 
+@functools.cache
 def span_pages(size):
     """The shortest span whose overhead is small, or else the span with the least."""
+    bound = OVERHEAD if size < FEW_FROM else FEW_OVERHEAD
     best = None
     for pages in range(1, MAX_PAGES + 1):
         elems = pages * PAGE // size
@@ -56,7 +67,7 @@ def span_pages(size):
         if elems > MAX_ELEMS:
             break
         share = overhead_bytes(size, pages) / (pages * PAGE)
-        if share <= OVERHEAD:
+        if share <= bound and pages * PAGE - elems * size <= TAIL * pages * PAGE:
             return pages
         if best is None or share < best[0]:
             best = (share, pages)
@@ -93,6 +104,9 @@ def choose():
     """The classes above 128: exactly COUNT - 17 of them, of least mean waste."""
     nodes = [128] + list(candidates())
     wanted = COUNT - 1 - 16
+    # sums over all sizes up to n, for integrals of (footprint / size - 1) d(log size)
+    by_size = list(itertools.accumulate([0] + [1 / s for s in range(1, MAX_BYTES + 1)]))
+    by_square = list(itertools.accumulate([0] + [1 / s**2 for s in range(1, MAX_BYTES + 1)]))
     best = {(0, 0): (0.0, None)}  # (classes so far, last node) -> (waste, node before)
     for k in range(wanted):
         for i, low in enumerate(nodes):
@@ -104,10 +118,12 @@ def choose():
                     if high - low > high // 7:
                         break
                     continue
-                # integral of (footprint / size - 1) d(log size) over the sizes of this class
-                footprint = span_pages(high) * PAGE / elems_of(high)
-                cost = best[k, i][0] + sum(
-                    (footprint / s - 1) / s for s in range(low + 1, high + 1))
+                elems = elems_of(high)
+                footprint = (span_pages(high) * PAGE + STRUCT_BYTES) / elems
+                if high >= FEW_FROM:
+                    footprint *= 1 + KEPT * (1 - (1 - LEFT)**elems)
+                cost = best[k, i][0] + footprint * (by_square[high] - by_square[low]) - (
+                    by_size[high] - by_size[low])
                 if (k + 1, j) not in best or cost < best[k + 1, j][0]:
                     best[k + 1, j] = (cost, i)
                 if is_pow2(high):

@@ -384,7 +384,7 @@ SLATE_FRONT_END void *slate_zalloc_front(size_t size_bytes)
 
 /* The magazine class of runs of n frames, for the lengths that have magazines; 0: none. Not for
  * direct use. */
-#define SLATE_RUN_CLASS 153
+#define SLATE_RUN_CLASS 161
 #define SLATE_RUN_CLASS_OF(n)               \
 	((n) == 2     ? SLATE_RUN_CLASS     \
 	 : (n) == 4   ? SLATE_RUN_CLASS + 1 \
