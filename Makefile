@@ -56,6 +56,7 @@ help:
 #help   test-long   the same with long runs
 #help   fuzz        T=NAME SECONDS=60: libFuzzer on test-host/fuzz_NAME.c
 #help   bench       instruction counts on both architectures beside Linux's, and the library's size
+#help   bench-linux the same with Linux's column from Debian's kernel, booted just now (downloads it)
 #help   shim        build/host-release/libslate-malloc.so: the allocator as malloc, for LD_PRELOAD
 #help   bench-host  nanoseconds on this host, beside yardsticks (T=pages: one of bench/bench_*.c)
 #help   check       format, analysis, levels, symbols, builds by gcc and clang (T=WORD: some steps)

@@ -3,9 +3,10 @@
 """Run the kernel's benchmarks on both architectures and print them beside Linux's figures.
 
     tools/bench.py [FILTER]   FILTER: a row's name or a group (page, object), as for the kernel's bench command
+    tools/bench.py --linux=DIR [FILTER]   Linux's figures from DIR/<arch>/rows (tools/bench-linux.sh), in a run just now
 
 Under -icount every instruction takes one virtual nanosecond, so the digits are the same on every run and machine.
-Linux's figures stand in tools/linux-figures.txt. Ends with the text size of the library on all architectures.
+Linux's figures stand in tools/linux-figures.txt unless they are measured in the same run. Ends with the text size of the library on all architectures.
 """
 import os
 import re
@@ -28,16 +29,32 @@ def read_figures():
     return figures
 
 
+def read_rows(lines):
+    matches = (ROW.match(line) for line in lines)
+    return {match.groups()[:3]: match.group(4) for match in matches if match}
+
+
+def use_measured(figures, directory):
+    """Only what was measured stays of Linux; the goals stay."""
+    measured = {}
+    for arch in ARCHES:
+        path = os.path.join(directory, arch, "rows")
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                measured[arch] = read_rows(file)
+        else:
+            print(f"tools/bench.py: no {path}: nothing of Linux on {arch}")
+    for key in set(figures).union(*measured.values()):
+        goal = figures.get(key, ("-", "-", "-"))[2]
+        figures[key] = tuple(measured.get(arch, {}).get(key, "-") for arch in ARCHES) + (goal,)
+
+
 def run(arch, words):
     """All rows that the kernel printed, in order."""
     command = ["./qemu-run.sh", "--arch", arch, "--smp", "1", "--icount", "--timeout", TIMEOUT,
                "--run", " ".join(["bench"] + words)]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace", check=False)
-    rows = {}
-    for line in result.stdout.splitlines():
-        match = ROW.match(line)
-        if match:
-            rows[match.groups()[:3]] = match.group(4)
+    rows = read_rows(result.stdout.splitlines())
     if result.returncode != 0 or not rows:
         sys.stdout.write(result.stdout)
         sys.exit(f"tools/bench.py: {' '.join(command)} ended with status {result.returncode}, {len(rows)} rows")
@@ -69,7 +86,11 @@ def main():
         return
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     figures = read_figures()
-    results = {arch: run(arch, sys.argv[1:]) for arch in ARCHES}
+    words = [word for word in sys.argv[1:] if not word.startswith("--linux=")]
+    for word in sys.argv[1:]:
+        if word.startswith("--linux="):
+            use_measured(figures, word.split("=", 1)[1])
+    results = {arch: run(arch, words) for arch in ARCHES}
     complete = print_table(results, figures)
     sys.stdout.flush()
     print_sizes()

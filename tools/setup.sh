@@ -14,7 +14,8 @@ setup_usage() {
 		      host                 host tests
 		      shim shim-long       the programs that run on the malloc library, in make test and make test-long
 		      test                 everything that make test needs
-		      check bench          everything that make check, make bench need
+		      check bench bench-linux
+		                           everything that make check, make bench, make bench-linux need
 
 		Installs with apt-get, as root or through sudo. Without either it prints the command.
 	END
@@ -115,6 +116,11 @@ setup_job() {
 		need clang-format clang-format
 		need cppcheck cppcheck
 		need shellcheck shellcheck
+		;;
+	bench-linux)
+		setup_jobs x86_64 aarch64 qemu-x86_64 qemu-aarch64
+		need libc6-dev-arm64-cross /usr/aarch64-linux-gnu/lib/libc.a
+		need libelf1 "/usr/lib/$(uname -m)-linux-gnu/libelf.so.1"
 		;;
 	bench) setup_jobs x86_64 aarch64 arm qemu-x86_64 qemu-aarch64 ;;
 	*)

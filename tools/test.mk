@@ -3,9 +3,9 @@
 # Tests, benchmarks and checks; the work is done by the scripts that are named here.
 
 FORMAT_FILES = $(filter-out mm/sizeclass_table.%,$(wildcard lib/*.[ch] mm/*.[ch] boot/*.[ch] kernel/*.[ch] \
-	arch/*.h arch/*/*.[ch] include/slate/*.h test-host/*.[ch] test-host/shim/*.[ch] host/*.[ch] bench/*.[ch] examples/*/*.[ch]))
+	arch/*.h arch/*/*.[ch] include/slate/*.h test-host/*.[ch] test-host/shim/*.[ch] host/*.[ch] bench/*.[ch] bench/linux/*.[ch] examples/*/*.[ch]))
 
-.PHONY: test test-qemu test-shim test-long bench check print-format-files
+.PHONY: test test-qemu test-shim test-long bench bench-linux check print-format-files
 test:
 	@tools/setup.sh test
 	$(Q)tools/test.sh
@@ -27,6 +27,10 @@ test-shim:
 bench:
 	@tools/setup.sh bench
 	$(Q)tools/bench.py $(T)
+
+# Both architectures, or T=ARCH; downloads Debian's kernels (some 150 MB).
+bench-linux:
+	$(Q)tools/bench-linux.sh $(T)
 
 check:
 	@tools/setup.sh check
