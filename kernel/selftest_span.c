@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* selftest_span.c - spans: which one an address lies in. */
+/* selftest_span.c - spans: which one an address lies in; those that are resized. */
 #include <slate/slate.h>
 
 #include "kernel/selftest.h"
@@ -61,9 +61,56 @@ static void test_span_of_none(void)
 	slate_page_free(run, 4);
 }
 
+static void test_realloc_in_place(void)
+{
+	const size_t step_bytes = (size_t)36 << 10;
+	const size_t end_bytes = (size_t)1 << 20;
+	char *object = slate_alloc_aligned(end_bytes, end_bytes, 0);
+	struct slate_stats before;
+	struct slate_stats after;
+
+	CHECK(object);
+	pattern_fill(object, end_bytes, 5);
+	slate_flush();
+	slate_stats(&before);
+	for (size_t size_bytes = end_bytes - step_bytes; size_bytes > step_bytes;
+	     size_bytes -= step_bytes) {
+		CHECK(slate_realloc(object, size_bytes) == object);
+		CHECK(slate_usable_size(object) == size_bytes);
+	}
+	CHECK(pattern_check(object, step_bytes, 5) == step_bytes);
+	slate_stats(&after);
+	CHECK(before.object_pages > after.object_pages + 200);
+	/* nobody has taken what lies behind it meanwhile */
+	CHECK(slate_realloc(object, end_bytes) == object);
+	CHECK(pattern_check(object, step_bytes, 5) == step_bytes);
+	slate_stats(&after);
+	CHECK(before.object_pages == after.object_pages);
+	slate_free(object);
+}
+
+static void test_realloc_moves(void)
+{
+	const size_t bytes = (size_t)256 << 10;
+	char *object = slate_alloc_aligned(bytes, bytes, 0);
+	char *moved;
+
+	CHECK(object);
+	pattern_fill(object, bytes, 6);
+	CHECK(slate_realloc(object, bytes / 2) == object);
+	CHECK(slate_page_alloc_at(slate_phys(object + bytes - SLATE_PAGE_SIZE), 1) == SLATE_OK);
+	moved = slate_realloc(object, bytes);
+	CHECK(moved && moved != object);
+	CHECK(pattern_check(moved, bytes / 2, 6) == bytes / 2);
+	slate_page_free(paddr_to_pfn(slate_phys(object + bytes - SLATE_PAGE_SIZE)), 1);
+	slate_free(moved);
+}
+
 const struct pure_test selftest_span[] = {
 	{"span: any byte of an object leads to its start", test_span_of},
 	{"span: a stack is found, and is no heap", test_span_of_stack},
 	{"span: frames, kernel data and garbage lie in none", test_span_of_none},
+	{"span: a large object shrinks and grows where it lies", test_realloc_in_place},
+	{"span: and moves when a frame behind it is taken", test_realloc_moves},
 	{0},
 };

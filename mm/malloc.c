@@ -77,8 +77,10 @@ static __attribute__((noinline)) void *alloc_large_slow(size_t pages, size_t ali
 		struct mspan *span = reclaim.reserve ? mheap_alloc_large_reserve(pages, align_pages)
 						     : mheap_alloc_large(pages, align_pages);
 
-		if (span)
+		if (span) {
+			span->noscan = noscan_of(flags);
 			return (void *)span->base;
+		}
 	} while (reclaim_next(&reclaim, flags));
 	return reclaim_failed();
 }
@@ -99,7 +101,10 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 
 	struct mspan *span = largecache_take(pages, align_pages << SLATE_PAGE_SHIFT);
 
-	return span ? (void *)span->base : alloc_large_slow(pages, align_pages, flags);
+	if (!span)
+		return alloc_large_slow(pages, align_pages, flags);
+	span->noscan = noscan_of(flags);
+	return (void *)span->base;
 }
 
 void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)

@@ -120,6 +120,12 @@ unsigned mheap_class_at(const struct mspan *span, size_t i);
 /* The span's objects are all free; it is on no mcentral list. Manual spans: claimed. */
 void mheap_free_span(struct mspan *span);
 
+/*
+ * Make a large object that its caller owns longer, out of the free frames behind it, or shorter, at
+ * the same place. False, and nothing happens, when these are not free, or it is being freed.
+ */
+bool mheap_resize_large(struct mspan *span, size_t pages);
+
 /* Count frames that this node served to a CPU of node `here`. */
 static inline void mheap_note_served(struct mheap *heap, unsigned here, size_t pages)
 {

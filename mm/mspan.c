@@ -17,7 +17,7 @@ static const uint8_t may_become[MSPAN_STATES] = {
 	[MSPAN_DEAD] = 1 << MSPAN_IN_USE | 1 << MSPAN_MANUAL,
 	[MSPAN_IN_USE] = 1 << MSPAN_MANUAL | 1 << MSPAN_CLAIMED | 1 << MSPAN_DEAD,
 	[MSPAN_MANUAL] = 1 << MSPAN_IN_USE | 1 << MSPAN_CLAIMED | 1 << MSPAN_DEAD,
-	[MSPAN_CLAIMED] = 1 << MSPAN_DEAD | 1 << MSPAN_CACHED,
+	[MSPAN_CLAIMED] = 1 << MSPAN_IN_USE | 1 << MSPAN_DEAD | 1 << MSPAN_CACHED,
 	[MSPAN_CACHED] = 1 << MSPAN_IN_USE | 1 << MSPAN_CLAIMED,
 };
 
@@ -39,6 +39,7 @@ static void span_set_up(struct mspan *span, void *base, unsigned span_class,
 	span->free_word = 0;
 	span->span_class = (uint8_t)span_class;
 	span->page_class = plan->page_class;
+	span->noscan = spanclass_is_size(span_class) && (span_class & 1);
 	span->isolated = false;
 	span->alloc_bits = bits ? bits : span->inline_bits;
 	list_node_init(&span->link);

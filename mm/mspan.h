@@ -41,7 +41,7 @@ enum mspan_state {
 
 struct mspan {
 	uintptr_t base;            /* (c) first byte */
-	size_t elem_bytes;         /* (c) */
+	size_t elem_bytes;         /* (c); a large object's as pages */
 	unsigned long *alloc_bits; /* (m) the array is (c) */
 	uint16_t elem_count;       /* (c) */
 	uint16_t allocated;        /* (m) objects taken: in use, or in magazines */
@@ -56,9 +56,10 @@ struct mspan {
 		struct mspan *cache_next; /* cached large objects: the owner CPU's */
 	};
 
-	size_t pages;                /* (c) */
+	size_t pages;                /* (c); a large object's: (h), read by its owner without it */
 	struct list all_link;        /* (h) in the mheap's registry */
 	uint8_t node;                /* (c) NUMA node of its frames */
+	bool noscan;                 /* (c) its objects hold no pointers */
 	_Atomic uint32_t generation; /* (a) relaxed: another for each span that the struct is */
 	unsigned long inline_bits[MSPAN_INLINE_WORDS]; /* (m) */
 };
@@ -77,7 +78,7 @@ enum mspan_verdict {
 void mspan_init(struct mspan *span, void *base, size_t pages, unsigned span_class,
 		unsigned long *bits);
 
-/* The same for one large object that fills the span. */
+/* The same for one large object that fills the span; its owner sets noscan. */
 void mspan_init_large(struct mspan *span, void *base, size_t pages);
 
 /* A run that its caller owns: usable_bytes at its end are handed out, what lies below guards them.
@@ -122,6 +123,7 @@ static inline enum mspan_state mspan_state(const struct mspan *span)
  *   dead -> in use, manual          set up (mspan_init() and its like)
  *   in use <-> manual               a stack is handed out, comes back (debug builds)
  *   in use, manual -> claimed       a large object, a stack on its way home
+ *   claimed -> in use               a large object was only resized
  *   claimed -> cached               a large object stays with a CPU
  *   cached -> in use, claimed       and is taken again, or goes home
  *   in use, manual, claimed -> dead mspan_kill()

@@ -32,13 +32,4 @@ void slate_stack_free_slow(void *stack);
 /* Element size of an object; 0 and a report in the name of call when the pointer is none. */
 size_t object_size(const void *object, const char *call);
 
-/* The same, with the common case in line. */
-static inline size_t object_size_fast(const void *object, const char *call)
-{
-	unsigned class = arena_class(virt_to_pfn(object));
-
-	return class - 1u < PAGECLASS_SPAN_LAST ? sizeclass_bytes[class >> 1]
-						: object_size(object, call);
-}
-
 #endif

@@ -3,7 +3,9 @@
 #include <slate/slate.h>
 
 #include "lib/string.h"
+#include "mm/mheap.h"
 #include "mm/object.h"
+#include "mm/spanof.h"
 #include "mm/words.h"
 
 void *slate_calloc(size_t n, size_t size_bytes)
@@ -20,15 +22,64 @@ static size_t lowest_bit(size_t x)
 	return x & (~x + 1);
 }
 
-/* Room for size_bytes, of which an object would have good_bytes, aligned as objects of old_bytes
- * are. */
-static void *alloc_like(size_t old_bytes, size_t size_bytes, size_t good_bytes)
+/* Would slate_alloc() align an object of good_bytes as one of old_bytes is? */
+static inline bool aligns_alike(size_t old_bytes, size_t good_bytes)
 {
+	return (good_bytes & (lowest_bit(old_bytes) - 1)) == 0;
+}
+
+/* The first keep_bytes of object; place may be NULL: then it stays. Returns place. */
+static inline void *move(void *object, void *place, size_t keep_bytes)
+{
+	if (!place)
+		return NULL;
+	if (keep_bytes <= WORDS_SMALL_BYTES)
+		words_copy(place, object, keep_bytes);
+	else
+		memcpy(place, object, keep_bytes);
+	slate_free(object);
+	return place;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * A large object that becomes another large one may stay where it lies, if that is aligned as one
+ * of the new size is: then the frames behind it are all that it takes.
+ */
+static bool resize_large(void *object, size_t old_bytes, size_t good_bytes)
+{
+	struct mspan *span = arena_span(virt_to_pfn(object));
+
+	if (smaller(old_bytes, good_bytes) <= SIZECLASS_MAX_BYTES || !span ||
+	    span->page_class != PAGECLASS_LARGE ||
+	    ((uintptr_t)object & (lowest_bit(good_bytes) - 1)))
+		return false;
+	return mheap_resize_large(span, good_bytes >> SLATE_PAGE_SHIFT);
+}
+
+/* Any object: what slate_realloc() says, whatever the object's class, alignment and flags are. */
+static __attribute__((noinline)) void *realloc_any(void *object, size_t size_bytes)
+{
+	size_t old_bytes = object_size(object, "slate_realloc");
+	size_t good_bytes = slate_good_size(size_bytes);
 	size_t align_bytes = lowest_bit(old_bytes);
 
-	if ((good_bytes & (align_bytes - 1)) == 0)
-		return (slate_alloc)(size_bytes);
-	return object_alloc(size_bytes, align_bytes, 0);
+	if (old_bytes == 0)
+		return NULL;
+	if (good_bytes == old_bytes || resize_large(object, old_bytes, good_bytes))
+		return object;
+	if (aligns_alike(old_bytes, good_bytes))
+		align_bytes = 0;
+
+	const struct mspan *span = spanof_heap(object);
+	unsigned flags = span && span->noscan ? SLATE_NOSCAN : 0;
+
+	return move(object, object_alloc(size_bytes, align_bytes, flags),
+		    smaller(old_bytes, size_bytes));
 }
 
 void *slate_realloc(void *object, size_t size_bytes)
@@ -39,24 +90,18 @@ void *slate_realloc(void *object, size_t size_bytes)
 		slate_free(object);
 		return NULL;
 	}
-	size_t old_bytes = object_size_fast(object, "slate_realloc");
+	unsigned class = arena_class_at(object);
 
-	if (old_bytes == 0)
-		return NULL;
+	/* even classes are those of slate_alloc(): their objects may hold pointers */
+	if (class - 1u >= PAGECLASS_SPAN_LAST || (class & 1))
+		return realloc_any(object, size_bytes);
+
+	size_t old_bytes = sizeclass_bytes[class >> 1];
 	size_t good_bytes = slate_good_size(size_bytes);
 
 	if (good_bytes == old_bytes)
 		return object;
-
-	void *moved = alloc_like(old_bytes, size_bytes, good_bytes);
-	size_t keep_bytes = size_bytes < old_bytes ? size_bytes : old_bytes;
-
-	if (!moved)
-		return NULL;
-	if (keep_bytes <= WORDS_SMALL_BYTES)
-		words_copy(moved, object, keep_bytes);
-	else
-		memcpy(moved, object, keep_bytes);
-	slate_free(object);
-	return moved;
+	if (!aligns_alike(old_bytes, good_bytes))
+		return realloc_any(object, size_bytes);
+	return move(object, (slate_alloc)(size_bytes), smaller(old_bytes, size_bytes));
 }

@@ -11,7 +11,6 @@
 #include <slate/span.h>
 
 #include "mm/directmap.h"
-#include "mm/spanclass.h"
 
 /* The fields of a span as they were at one moment. */
 struct snapshot {
@@ -20,9 +19,9 @@ struct snapshot {
 	size_t pages;
 	uint32_t magic;
 	uint16_t elem_count;
-	uint8_t span_class;
 	uint8_t page_class;
 	uint8_t node;
+	bool noscan;
 };
 
 static bool holds(uintptr_t base, size_t pages, uintptr_t address)
@@ -81,27 +80,33 @@ bool slate_in_heap_or_stack(const void *address)
 	return is_stack_class(arena_class_at(address)) || slate_in_heap(address);
 }
 /*
- * Read what another CPU may be about to make another span of. Each load is an acquire, so that the
- * last look at state and generation comes after all of them; a span that dies does so (release)
- * before its struct goes through the lock of its fixalloc to whoever writes it anew, and there its
- * generation comes before its state. So what is torn is seen as dead, or as another generation.
+ * Read what another CPU may be about to make another span of. The fence keeps the last look at
+ * state and generation behind all that is read here. A span that dies does so (release) before its
+ * struct goes through the lock of its fixalloc to whoever writes it anew, and there its generation
+ * comes before its state (release). So what is torn is seen as dead, or as another generation.
  */
 __attribute__((no_sanitize("thread"))) static bool
-take_snapshot(const struct mspan *span, struct snapshot *copy, enum mspan_state *state)
+take_snapshot(const volatile struct mspan *span, struct snapshot *copy, enum mspan_state *state)
 {
-	*state = mspan_state(span);
+	*state = (enum mspan_state)atomic_load_explicit(&span->state, memory_order_acquire);
 
 	uint32_t generation = atomic_load_explicit(&span->generation, memory_order_acquire);
 
-	copy->base = __atomic_load_n(&span->base, __ATOMIC_ACQUIRE);
-	copy->elem_bytes = __atomic_load_n(&span->elem_bytes, __ATOMIC_ACQUIRE);
-	copy->pages = __atomic_load_n(&span->pages, __ATOMIC_ACQUIRE);
-	copy->magic = __atomic_load_n(&span->magic, __ATOMIC_ACQUIRE);
-	copy->elem_count = __atomic_load_n(&span->elem_count, __ATOMIC_ACQUIRE);
-	copy->span_class = __atomic_load_n(&span->span_class, __ATOMIC_ACQUIRE);
-	copy->page_class = __atomic_load_n(&span->page_class, __ATOMIC_ACQUIRE);
-	copy->node = __atomic_load_n(&span->node, __ATOMIC_ACQUIRE);
-	if (*state == MSPAN_DEAD || mspan_state(span) == MSPAN_DEAD)
+	copy->base = span->base;
+	copy->elem_bytes = span->elem_bytes;
+	copy->pages = span->pages;
+	copy->magic = span->magic;
+	copy->elem_count = span->elem_count;
+	copy->page_class = span->page_class;
+	copy->node = span->node;
+	copy->noscan = span->noscan;
+	/* a large object may be resized meanwhile: of its lengths one counts */
+	if (copy->page_class == PAGECLASS_LARGE)
+		copy->elem_bytes = copy->pages << SLATE_PAGE_SHIFT;
+	/* pairs with the two releases that are told above */
+	atomic_thread_fence(memory_order_acquire);
+	if (*state == MSPAN_DEAD ||
+	    atomic_load_explicit(&span->state, memory_order_acquire) == MSPAN_DEAD)
 		return false;
 	return atomic_load_explicit(&span->generation, memory_order_relaxed) == generation;
 }
@@ -148,7 +153,7 @@ bool slate_span_of(const void *address, struct slate_span_info *info)
 		.object = object_of(&copy, (uintptr_t)address),
 		.objects = copy.elem_count,
 		.node = copy.node,
-		.noscan = spanclass_is_size(copy.span_class) && (copy.span_class & 1),
+		.noscan = copy.noscan,
 	};
 	return true;
 }

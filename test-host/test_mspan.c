@@ -229,7 +229,7 @@ static void states_change_as_told(void **state)
 {
 	static const char ways[MSPAN_STATES][MSPAN_STATES + 1] = {
 		[MSPAN_DEAD] = ".xx..",    [MSPAN_IN_USE] = "x.xx.", [MSPAN_MANUAL] = "xx.x.",
-		[MSPAN_CLAIMED] = "x...x", [MSPAN_CACHED] = ".x.x.",
+		[MSPAN_CLAIMED] = "xx..x", [MSPAN_CACHED] = ".x.x.",
 	};
 
 	(void)state;

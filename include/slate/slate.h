@@ -164,9 +164,10 @@ void *slate_calloc(size_t n, size_t size_bytes);
 void *slate_alloc_aligned(size_t size_bytes, size_t align_bytes, unsigned flags);
 
 /*
- * Resize, keep the first min(old, new) bytes and the largest power of two that divides the old
- * element size. object NULL: as slate_alloc(). size_bytes 0: frees and returns NULL. On NULL
- * otherwise the object is unchanged.
+ * Resize, keep the first min(old, new) bytes, the largest power of two that divides the old element
+ * size, and NOSCAN. Large objects stay where they are when they shrink, and when the frames behind
+ * them are free, as far as natural alignment allows. object NULL: as slate_alloc(). size_bytes 0:
+ * frees and returns NULL. On NULL otherwise the object is unchanged.
  */
 void *slate_realloc(void *object, size_t size_bytes);
 
