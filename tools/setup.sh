@@ -13,6 +13,7 @@ setup_usage() {
 		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb
 		      host                 host tests
 		      shim shim-long       the programs that run on the malloc library, in make test and make test-long
+		      peers                the libraries that make bench-peers compares with
 		      test                 everything that make test needs
 		      check bench bench-linux
 		                           everything that make check, make bench, make bench-linux need
@@ -51,6 +52,23 @@ need_clang_runtime() {
 	else
 		setup_missing+=(libclang-rt-14-dev)
 	fi
+}
+
+# Other malloc libraries, and what draws the plots.
+need_peers() {
+	local package file
+
+	while read -r package file; do
+		compgen -G "/usr/lib/*/$file" >/dev/null || setup_missing+=("$package")
+	done <<-'END'
+		libjemalloc2 libjemalloc.so.2
+		libmimalloc2.0 libmimalloc.so.2
+		libtcmalloc-minimal4 libtcmalloc_minimal.so.4
+		libtbbmalloc2 libtbbmalloc_proxy.so.2
+	END
+	compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.scudo_standalone-*.so' >/dev/null ||
+		setup_missing+=(libclang-rt-14-dev)
+	need gnuplot-nox gnuplot
 }
 
 # CPython's own tests come in a package that is named after its version.
@@ -110,6 +128,7 @@ setup_job() {
 		need stress-ng stress-ng
 		need_python_tests
 		;;
+	peers) setup_jobs host && need_peers ;;
 	test) setup_jobs host shim x86_64 aarch64 arm qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb ;;
 	check)
 		setup_jobs host x86_64 aarch64 arm llvm

@@ -46,3 +46,18 @@ $(SHIM_TEST_BINS): build/host-release/shim/%: test-host/shim/%.c test-host/shim/
 	$(Q)$(HOST_CC) $(SHIM_TEST_CFLAGS) -o $@ $(filter %.c,$^)
 
 build/host-release/shim/early: host/early.c host/early.h
+
+# ---- Beside other libraries ----
+
+PEER_SRCS := $(sort $(wildcard bench/peers/*.c))
+ROUNDS    ?= 5
+# T=WORD: rows whose name contains it. An allocation that nobody uses must be made all the same.
+.PHONY: bench-peers
+bench-peers: $(SHIM) build/bench/rows
+	@tools/setup.sh peers
+	$(Q)tools/bench-peers.py -r $(ROUNDS) $(if $(T),'$(T)')
+
+build/bench/rows: $(PEER_SRCS) $(wildcard bench/peers/*.h)
+	@mkdir -p $(@D)
+	@$(say) CC $@
+	$(Q)$(HOST_CC) -std=gnu11 -D_GNU_SOURCE -I. -g -O2 -fno-builtin -pthread $(HOST_WARNINGS) -o $@ $(PEER_SRCS)

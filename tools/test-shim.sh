@@ -166,7 +166,7 @@ row "and otherwise not" 60 not_counted
 row "foreign pointer" 20 crime foreign "foreign pointer"
 row "misaligned pointer" 20 crime misaligned "misaligned"
 row "double free" 20 crime twice "double free"
-row "double free of a large object" 20 crime large-twice "not an object"
+row "double free of a large object" 20 crime large-twice "double free"
 row "python3" 60 prints '{980000}' /usr/bin/python3 -c "$python_sums"
 row "perl" 60 prints 4900000 perl -e "$perl_counts"
 row "sqlite3" 60 prints 100000 sqlite3 :memory: "$sql"
