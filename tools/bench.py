@@ -51,7 +51,7 @@ def use_measured(figures, directory):
 
 def run(arch, words):
     """All rows that the kernel printed, in order."""
-    command = ["./qemu-run.sh", "--arch", arch, "--smp", "1", "--icount", "--timeout", TIMEOUT,
+    command = ["./qemu-run.sh", "--arch", arch, "--smp", "1", "--memory", "1G", "--icount", "--timeout", TIMEOUT,
                "--run", " ".join(["bench"] + words)]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace", check=False)
     rows = read_rows(result.stdout.splitlines())
