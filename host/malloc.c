@@ -200,7 +200,7 @@ COLD void free_slow(void *object)
 		return;
 	slot_enter();
 	slot_count_free();
-	if (arena_class(virt_to_pfn(object)) == PAGECLASS_LARGE)
+	if (arena_class_at(object) == PAGECLASS_LARGE)
 		slot_note_bytes(object_size(object, "free"));
 	slate_free_slow(object);
 	slot_leave();
@@ -258,9 +258,13 @@ EXPORT void *calloc(size_t n, size_t size_bytes)
 
 static size_t usable_size(const void *object)
 {
-	if (unlikely(early_owns(object)))
+	unsigned class = arena_class_at(object);
+
+	if (likely(class - 1u < PAGECLASS_SPAN_LAST))
+		return sizeclass_bytes[class >> 1];
+	if (early_owns(object))
 		return early_size(object);
-	return object_size_fast(object, "realloc");
+	return object_size(object, "realloc");
 }
 
 /* Frames may be added or taken off where it is. */
