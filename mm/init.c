@@ -21,6 +21,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/numa.h"
+#include "mm/onfree.h"
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
 #include "mm/shrinker.h"
@@ -281,6 +282,7 @@ int slate_init(const struct slate_init_params *params)
 	directmap_offset = params->direct_map_offset;
 	directmap_end = (pfn_t){(size_t)(limit && limit < last_pfn ? limit : last_pfn)};
 	mheap_init();
+	onfree_init();
 	mcentral_init_all();
 	kcache_reset();
 	shrinker_init();

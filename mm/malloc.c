@@ -18,6 +18,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/object.h"
+#include "mm/onfree.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
 #include "mm/words.h"
@@ -199,6 +200,8 @@ static void free_large(void *object, const char *call)
 			       "the pointer is not the start of the large object", object, 0, span);
 	} else if (port_in_nmi()) {
 		mcache_defer(object);
+	} else if (span->specials && !onfree_release(span, object, call)) {
+		return;
 	} else if (!mspan_claim(span)) {
 		report_pointer(SLATE_CRIME_DOUBLE_FREE, call,
 			       "the large object is free already, or being freed", object, 0, span);
@@ -218,18 +221,39 @@ static unsigned object_class(const void *object)
 
 static bool object_check(void *object, const char *call);
 
-/* Its frames are being removed: past all caches, so that nobody gets it again. */
+/* To this CPU's magazine. */
+static void give_object(void *object, unsigned class, const char *call)
+{
+	if (!percpu_give(class, object))
+		mcache_give_slow(class, object, call);
+}
+
+/*
+ * An object on the frame has records, or the frames are being removed. In the second case, and as
+ * long as others have records, past all caches: the object must not be given out again, or not so
+ * that its next free comes by here for nothing.
+ */
 static void free_marked(void *object, const char *call)
 {
-	unsigned class = object_class(object);
+	struct mspan *span = arena_span(virt_to_pfn(object));
+	unsigned class = span ? span->span_class : PAGECLASS_NONE;
 
-	if (!spanclass_is_size(class) && !spanclass_is_typed(class))
+	if (!spanclass_is_size(class) && !spanclass_is_typed(class)) {
 		report_pointer(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
 			       0, NULL);
-	else if (port_in_nmi())
+	} else if (!object_check(object, call)) {
+		return;
+	} else if (mspan_object_start(span, (uintptr_t)object) != (uintptr_t)object) {
+		report_pointer(SLATE_CRIME_INTERIOR, call,
+			       "the pointer is not the start of an object", object, 0, span);
+	} else if (port_in_nmi()) {
 		mcache_defer(object);
-	else if (object_check(object, call))
-		mcentral_give(class, &object, 1, call);
+	} else if (onfree_release(span, object, call)) {
+		if (arena_class_at(object) == PAGECLASS_SLOW)
+			mcentral_give(class, &object, 1, call);
+		else
+			give_object(object, class, call);
+	}
 }
 
 /* Its span knows its cache. */
@@ -240,8 +264,8 @@ static void free_typed(void *object, const char *call)
 	if (!span || mspan_object_start(span, (uintptr_t)object) != (uintptr_t)object)
 		report_pointer(SLATE_CRIME_INTERIOR, call,
 			       "the pointer is not the start of a cache's object", object, 0, span);
-	else if (!percpu_give(span->span_class, object))
-		mcache_give_slow(span->span_class, object, call);
+	else
+		give_object(object, span->span_class, call);
 }
 
 /* Every class without magazines. */
@@ -305,8 +329,8 @@ static void free_object(void *object, unsigned class, const char *call)
 {
 	if (class - 1u >= PAGECLASS_SPAN_LAST) {
 		free_special(object, class, call);
-	} else if (object_check(object, call) && !percpu_give(class, object)) {
-		mcache_give_slow(class, object, call);
+	} else if (object_check(object, call)) {
+		give_object(object, class, call);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "mm/directmap.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
+#include "mm/special.h"
 
 /* Objects that one lock hold gives: each may be the last free one of its span. */
 #define TAKE_OBJECTS 32u
@@ -315,6 +316,27 @@ void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *
 		mheap_free_span(list_entry(link, struct mspan, link));
 }
 
+/* ---- Frames with special objects ---- */
+
+static void mark_special_locked(struct mspan *span, pfn_t pfn)
+{
+	uintptr_t start = (uintptr_t)pfn_to_virt(pfn);
+
+	arena_set_class(pfn, 1,
+			special_in(span, start, start + SLATE_PAGE_SIZE) ? PAGECLASS_SLOW
+									 : span->page_class);
+}
+
+void mcentral_mark_special(struct mspan *span, pfn_t pfn)
+{
+	struct mcentral *central = mcentral_of(span->span_class);
+	unsigned long irq = mm_lock_acquire(&central->lock);
+
+	if (!span->isolated)
+		mark_special_locked(span, pfn);
+	mm_lock_release(&central->lock, irq);
+}
+
 /* ---- Removal ---- */
 
 void mcentral_isolate(unsigned span_class, unsigned node, pfn_t pfn)
@@ -350,6 +372,9 @@ void mcentral_restore(unsigned span_class)
 
 			span->isolated = false;
 			arena_set_class(virt_to_pfn((void *)span->base), span->pages, span_class);
+			for (size_t i = 0; span->specials && i < span->pages; i++)
+				mark_special_locked(span,
+						    pfn_add(virt_to_pfn((void *)span->base), i));
 			list_span_locked(central, span);
 		}
 		mm_lock_release(&central->lock, irq);

@@ -83,6 +83,12 @@ void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *
 void mcentral_isolate(unsigned span_class, unsigned node, pfn_t pfn);
 void mcentral_restore(unsigned span_class);
 
+/*
+ * The records on the objects of that frame have changed (special.h): its class byte becomes SLOW
+ * if there are any, else the span's own. The frame is of a span of a size class with objects out.
+ */
+void mcentral_mark_special(struct mspan *span, pfn_t pfn);
+
 void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects);
 
 void mcentral_reset(void);

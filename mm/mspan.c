@@ -41,6 +41,7 @@ static void span_set_up(struct mspan *span, void *base, unsigned span_class,
 	span->page_class = plan->page_class;
 	span->noscan = spanclass_is_size(span_class) && (span_class & 1);
 	span->isolated = false;
+	span->specials = NULL;
 	span->alloc_bits = bits ? bits : span->inline_bits;
 	list_node_init(&span->link);
 	list_node_init(&span->all_link);

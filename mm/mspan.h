@@ -6,6 +6,7 @@
  *   (c) constant from mspan_init() until the span is dead
  *   (m) the lock of the span's mcentral; for a large span the mheap's
  *   (h) the lock of the span's mheap
+ *   (s) the lock of its list of specials
  *   (a) atomic
  *
  * Span structs come from a fixalloc and never turn into anything else, so a stale pointer to one
@@ -39,6 +40,8 @@ enum mspan_state {
 	MSPAN_STATES
 };
 
+struct special;
+
 struct mspan {
 	uintptr_t base;            /* (c) first byte */
 	size_t elem_bytes;         /* (c); a large object's as pages */
@@ -57,6 +60,7 @@ struct mspan {
 	};
 
 	size_t pages;                /* (c); a large object's: (h), read by its owner without it */
+	struct special *specials;    /* (s) records on its objects, sorted */
 	struct list all_link;        /* (h) in the mheap's registry */
 	uint8_t node;                /* (c) NUMA node of its frames */
 	bool noscan;                 /* (c) its objects hold no pointers */

@@ -11,6 +11,7 @@
 #include "mm/lockrank.h"
 #include "mm/mcache.h"
 #include "mm/mheap.h"
+#include "mm/onfree.h"
 #include "mm/scavenger.h"
 #include "mm/shrinker.h"
 
@@ -247,6 +248,9 @@ void reclaim_reset(void)
 		atomic_store_explicit(&lowness[node], LOW_NOT, memory_order_relaxed);
 }
 
+/* Finalizers that a poll runs at most: each is the kernel's code, and takes as long as it likes. */
+#define FINALIZERS_A_POLL 8
+
 void slate_poll(void)
 {
 	unsigned long irq = port_irq_save();
@@ -258,11 +262,13 @@ void slate_poll(void)
 	largecache_poll();
 	scavenger_poll();
 	reclaim_poll();
+	onfree_poll(FINALIZERS_A_POLL);
 }
 
 void slate_flush(void)
 {
 	deferred_run();
+	onfree_poll(SIZE_MAX);
 	mcache_drain();
 	if (port_irq_enabled())
 		drain_others();

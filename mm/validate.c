@@ -17,6 +17,7 @@
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
+#include "mm/special.h"
 
 /* The first contradiction, and how many there are. */
 struct findings {
@@ -44,6 +45,10 @@ static bool check_span_map(struct mspan *span, void *arg)
 		found(findings, "a dead span is registered", span->base);
 		return true;
 	}
+	const char *wrong = special_validate(span);
+
+	if (wrong)
+		found(findings, wrong, span->base);
 	for (size_t i = 0; i < span->pages; i++) {
 		unsigned class = arena_class(pfn_add(pfn, i));
 

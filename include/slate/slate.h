@@ -180,6 +180,26 @@ void *slate_realloc(void *object, size_t size_bytes);
 void slate_free(void *object);
 void slate_free_sized(void *object, size_t size_bytes);
 
+/*
+ * When the object is freed, fn(object, arg) is called before its memory can be used again: in the
+ * freeing context if interrupts are enabled there, else from a slate_poll() or slate_flush(); never
+ * with a lock of the allocator held. It may allocate and free, but not this object. A second call
+ * replaces the first, fn NULL removes it. slate_realloc() counts as a free when the object moves.
+ * Of an object that an NMI frees the first word is lost before fn sees it. Returns SLATE_OK;
+ * SLATE_EINVAL (not the start of an object of slate_alloc(): frames, stacks, typed caches and
+ * objects below 8 bytes have none); SLATE_ENOENT (there was none to remove); SLATE_ENOMEM.
+ * Context: any but NMI; the caller owns the object. Frees on the same frame take the slow path
+ * meanwhile. Idea: Go's finalizers.
+ */
+int slate_on_free(void *object, void (*fn)(void *object, void *arg), void *arg);
+
+/*
+ * A word of the caller's, kept outside the object until it is freed: for debuggers and dumps. Tag 0
+ * removes it; slate_tag() is 0 where there is none. Returns and context as slate_on_free().
+ */
+int slate_tag_set(void *object, uintptr_t tag);
+uintptr_t slate_tag(const void *object);
+
 /* What the object can really hold, at least its requested size. 0 and a report for a pointer that
  * is not an object. */
 size_t slate_usable_size(const void *object);
