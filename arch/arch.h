@@ -105,6 +105,9 @@ uint64_t arch_instructions(void);
 /* Every register of what an interrupt or exception interrupted, on its own stack. */
 struct trap_frame;
 
+/* Behind the instruction that enables interrupts one more runs before any comes, or a step. */
+extern const bool arch_irq_enable_is_late;
+
 /* Where this CPU's last interrupt fell, as it was before the fixup. Interrupts off. */
 uintptr_t arch_interrupted_pc(void);
 
@@ -118,13 +121,18 @@ void arch_fixup_set(bool on);
 void arch_resume(struct trap_frame *frame) __attribute__((noreturn));
 
 /*
- * Run fn(arg) one instruction at a time, on this CPU: before each kernel_step() runs in a debug
- * exception, interrupts off, pc the instruction that comes next. True: go on, as if nothing had
- * been. False: it has done something, fn goes on where the fixup says and is not stepped any more.
- * It may also leave for good, by arch_jump(), and have the frame resumed later.
+ * Run fn(arg) one instruction at a time, on this CPU, from the first instruction on; or, with a
+ * from, when that one has come skip times: a breakpoint is faster. Before each kernel_step() runs
+ * in a debug exception, interrupts off, pc the instruction that comes next. True: go on, as if
+ * nothing had been. False: it has done something, fn goes on where the fixup says and is not
+ * stepped any more. It may also leave for good, by arch_jump(), and have the frame resumed later.
  */
-void arch_step(void (*fn)(void *arg), void *arg);
+void arch_step(void (*fn)(void *arg), void *arg, uintptr_t from, size_t skip);
 bool kernel_step(struct trap_frame *frame, uintptr_t pc, bool irq_enabled);
+
+/* In kernel_step(): no breakpoint may stand here, what is going on must not be interrupted twice.
+ */
+bool arch_step_is_delicate(void);
 
 /* ---- Stacks and pages ---- */
 

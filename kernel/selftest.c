@@ -13,9 +13,10 @@
 #include "kernel/tap.h"
 
 static const struct pure_test *const kernel_tables[] = {
-	selftest_boot,    selftest_shell,    selftest_object, selftest_span,     selftest_page,
-	selftest_hotplug, selftest_numa,     selftest_cpu,    selftest_nmi,      selftest_misuse,
-	selftest_memory,  selftest_pressure, selftest_stack,  selftest_scavenge, NULL,
+	selftest_boot,     selftest_shell,   selftest_object,   selftest_span,
+	selftest_page,     selftest_hotplug, selftest_numa,     selftest_cpu,
+	selftest_nmi,      selftest_sweep,   selftest_misuse,   selftest_memory,
+	selftest_pressure, selftest_stack,   selftest_scavenge, NULL,
 };
 
 typedef void test_fn(struct tap *tap, const struct pure_test *test, bool balanced);
@@ -41,6 +42,7 @@ static void count_test(struct tap *tap, const struct pure_test *test, bool balan
 static void clean_up(void)
 {
 	nmi_hook(NULL);
+	selftest_sweep_clean_up();
 	selftest_memory_clean_up();
 	selftest_pressure_clean_up();
 	selftest_scavenge_clean_up();

@@ -23,6 +23,7 @@ extern const struct pure_test selftest_numa[];
 extern const struct pure_test selftest_hotplug[];
 extern const struct pure_test selftest_cpu[];
 extern const struct pure_test selftest_nmi[];
+extern const struct pure_test selftest_sweep[];
 extern const struct pure_test selftest_misuse[];
 extern const struct pure_test selftest_memory[];
 extern const struct pure_test selftest_pressure[];
@@ -33,6 +34,7 @@ extern const struct pure_test selftest_scavenge[];
 void selftest_pressure_clean_up(void);
 void selftest_memory_clean_up(void);
 void selftest_scavenge_clean_up(void);
+void selftest_sweep_clean_up(void);
 
 /* ---- Shared by the tests ---- */
 

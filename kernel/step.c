@@ -11,7 +11,12 @@ bool kernel_step(struct trap_frame *frame, uintptr_t pc, bool irq_enabled)
 
 void step_run(void (*fn)(void *arg), void *arg, step_fn *look)
 {
+	step_run_from(0, 0, fn, arg, look);
+}
+
+void step_run_from(uintptr_t from, size_t skip, void (*fn)(void *arg), void *arg, step_fn *look)
+{
 	looker = look;
-	arch_step(fn, arg);
+	arch_step(fn, arg, from, skip);
 	looker = NULL;
 }

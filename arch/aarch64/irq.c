@@ -15,6 +15,8 @@
 
 /* FIQ carries what cannot be masked, so that only IRQ is masked and let through here. */
 static const struct gic *gic;
+
+const bool arch_irq_enable_is_late = false;
 static uint32_t timer_intid;
 
 unsigned long arch_irq_save(void)

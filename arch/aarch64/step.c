@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * step.c - functions run one instruction at a time, by software step exceptions.
+ * step.c - functions run one instruction at a time, by software step exceptions, from a breakpoint
+ * on.
  *
  * Every exception clears the exclusive monitor, so a store-exclusive that is stepped would fail for
  * ever. A pair of exclusives is done by hand instead: the load notes what it found, the store is a
@@ -12,6 +13,7 @@
 
 #define MDSCR_STEP   0x0001u
 #define MDSCR_KERNEL 0x2000u /* debug exceptions from this very level */
+#define MDSCR_BREAK  0x8000u
 #define PSTATE_I     0x80u
 #define PSTATE_D     0x200u
 #define PSTATE_STEP  0x200000u
@@ -20,6 +22,9 @@
 #define BRK_BEGIN    0x57e0
 #define BRK_END      0x57e1
 #define BRK_IMM_MASK 0xffffu
+
+/* Breakpoint 0: an address, in the kernel's mode, enabled. */
+#define DBGBCR_HERE 0x1e3u
 
 /* LDXR, LDAXR, STXR, STLXR of any size, not the pairs. */
 #define EXCLUSIVE_MASK 0x3fa00000u
@@ -33,20 +38,33 @@ static struct monitor {
 	uint64_t value;
 } monitor;
 
+static struct {
+	uintptr_t from; /* the breakpoint; 0: none, or it is behind us */
+	size_t skip;    /* times that it comes without being meant */
+} start;
+
 #define BREAKPOINT(imm) __asm__ volatile("brk %0" : : "i"(imm) : "memory")
 
-void arch_step(void (*fn)(void *arg), void *arg)
+void arch_step(void (*fn)(void *arg), void *arg, uintptr_t from, size_t skip)
 {
+	start.from = from;
+	start.skip = skip;
 	BREAKPOINT(BRK_BEGIN);
 	fn(arg);
 	BREAKPOINT(BRK_END);
 }
 
-static void stepping(bool on)
+bool arch_step_is_delicate(void)
 {
-	uint64_t mdscr = reg_read(mdscr_el1) & ~(uint64_t)(MDSCR_STEP | MDSCR_KERNEL);
+	return monitor.open;
+}
 
-	reg_write(mdscr_el1, on ? mdscr | MDSCR_STEP | MDSCR_KERNEL : mdscr);
+/* bits: MDSCR_STEP, MDSCR_BREAK or 0. */
+static void watch_for(uint32_t bits)
+{
+	uint64_t mdscr = reg_read(mdscr_el1) & ~(uint64_t)(MDSCR_STEP | MDSCR_KERNEL | MDSCR_BREAK);
+
+	reg_write(mdscr_el1, bits ? mdscr | bits | MDSCR_KERNEL : mdscr);
 	barrier_isb();
 }
 
@@ -54,7 +72,16 @@ static void step_one(struct trap_frame *frame)
 {
 	frame->pc = frame->raw_pc;
 	frame->pstate = (frame->pstate & ~(uint64_t)PSTATE_D) | PSTATE_STEP;
-	stepping(true);
+	watch_for(MDSCR_STEP);
+}
+
+static void run_to_start(struct trap_frame *frame)
+{
+	frame->pc = frame->raw_pc;
+	frame->pstate &= ~(uint64_t)(PSTATE_D | PSTATE_STEP);
+	reg_write(dbgbvr0_el1, start.from);
+	reg_write(dbgbcr0_el1, DBGBCR_HERE);
+	watch_for(MDSCR_BREAK);
 }
 
 bool step_begin(struct trap_frame *frame)
@@ -66,11 +93,15 @@ bool step_begin(struct trap_frame *frame)
 	frame->raw_pc += 4;
 	frame->pc = frame->raw_pc;
 	frame->pstate = (frame->pstate | PSTATE_D) & ~(uint64_t)PSTATE_STEP;
-	stepping(false);
-	if (imm == BRK_BEGIN) {
-		reg_write(oslar_el1, 0); /* the lock under which there are no debug exceptions */
+	watch_for(0);
+	if (imm == BRK_END)
+		return true;
+	reg_write(oslar_el1, 0); /* the lock under which there are no debug exceptions */
+	monitor.open = false;
+	if (start.from)
+		run_to_start(frame);
+	else
 		step_one(frame);
-	}
 	return true;
 }
 
@@ -146,8 +177,19 @@ static bool exclusive_by_hand(struct trap_frame *frame)
 
 bool step_trap(struct trap_frame *frame)
 {
-	stepping(false);
+	watch_for(0);
 	frame->pstate &= ~(uint64_t)PSTATE_STEP;
+	if (start.from && frame->raw_pc != start.from) {
+		/* stepped over the breakpoint */
+		run_to_start(frame);
+		return true;
+	}
+	if (start.from && start.skip > 0) {
+		start.skip--;
+		step_one(frame);
+		return true;
+	}
+	start.from = 0;
 	do {
 		if (!kernel_step(frame, frame->raw_pc, !(frame->pstate & PSTATE_I)))
 			return true;

@@ -135,9 +135,11 @@ static void trap_sync(struct trap_frame *frame)
 		frame->pc += 4;
 		return;
 	}
-	if (esr >> ESR_CLASS_SHIFT == CLASS_STEP && step_trap(frame))
+	unsigned class = esr >> ESR_CLASS_SHIFT & 0x3f;
+
+	if ((class == CLASS_STEP || class == CLASS_BREAKPOINT) && step_trap(frame))
 		return;
-	if (esr >> ESR_CLASS_SHIFT == CLASS_BRK && step_begin(frame))
+	if (class == CLASS_BRK && step_begin(frame))
 		return;
 	kernel_trap(sync_name(esr), frame->pc, sync_address(esr), esr);
 }

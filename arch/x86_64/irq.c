@@ -23,6 +23,8 @@
 
 #define CPUID1_ECX_X2APIC (1u << 21)
 
+const bool arch_irq_enable_is_late = true; /* sti */
+
 /* Both are constant after apic_setup(). */
 static volatile uint32_t *apic_mmio; /* NULL: x2APIC */
 static bool apic_x2;

@@ -18,6 +18,7 @@
 
 #define RFLAGS_TF 0x100
 #define RFLAGS_IF 0x200u
+#define RFLAGS_RF 0x10000u
 
 struct cpuid {
 	uint32_t eax, ebx, ecx, edx;
