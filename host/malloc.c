@@ -27,6 +27,8 @@
 #include "host/malloc.h"
 #include "host/slot.h"
 #include "host/space.h"
+#include "mm/largepair.h"
+#include "mm/mheap.h"
 #include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/words.h"
@@ -151,7 +153,7 @@ COLD void *alloc_slow(size_t size_bytes, size_t align_bytes, unsigned flags)
 	return object ? object : no_memory();
 }
 
-/* The take magazine of a class is empty, or none of ours. */
+/* Neither magazine of the class has enough, or they are none of ours. */
 COLD void *alloc_class_slow(size_t size_bytes)
 {
 	unsigned class;
@@ -160,11 +162,6 @@ COLD void *alloc_class_slow(size_t size_bytes)
 	if (!ready())
 		return alloc_early(size_bytes, GRANULE);
 	class = class_of_granules[granules(size_bytes)];
-	if (slot_fast != &slot_none) {
-		object = percpu_exchange(class);
-		if (object)
-			return object;
-	}
 	slot_enter();
 	object = percpu_take(class);
 	if (!object)
@@ -175,33 +172,83 @@ COLD void *alloc_class_slow(size_t size_bytes)
 	return object ? object : alloc_slow(size_bytes, GRANULE, 0);
 }
 
+/* The take magazine is empty: percpu_exchange(). The dummy never holds enough. */
+COLD void *alloc_exchange(size_t size_bytes)
+{
+	struct mcache *cache = slot_fast;
+	unsigned class = class_of_granules[granules(size_bytes)];
+	magtop_t give = mcache_top(&cache->give[class]);
+	void *object = *give;
+
+	if (!object || ((uintptr_t)give & MAGAZINE_TOP_MASK) < mcache_exchange_offset[class])
+		return alloc_class_slow(size_bytes);
+	mcache_set_top(&cache->give[class], mcache_top(&cache->take[class]));
+	mcache_set_top(&cache->take[class], give - 1);
+	return object;
+}
+
+/* An object longer than any class, from this thread's cache. */
+COLD void *alloc_large(size_t size_bytes)
+{
+	if (size_bytes <= PTRDIFF_MAX && slot_fast != &slot_none) {
+		size_t pages = bytes_to_pages(size_bytes);
+		size_t natural_bytes = (pages & (~pages + 1)) << SLATE_PAGE_SHIFT;
+		struct mspan *span = largecache_take(pages, natural_bytes);
+
+		if (span)
+			return (void *)span->base;
+	}
+	return alloc_slow(size_bytes, GRANULE, 0);
+}
+
 static inline __attribute__((always_inline)) void *alloc_fast(size_t size_bytes)
 {
 	struct mcache *cache = slot_fast;
 
 	if (unlikely(size_bytes > SIZECLASS_MAX_BYTES))
-		return alloc_slow(size_bytes, GRANULE, 0);
+		return alloc_large(size_bytes);
 
 	_Atomic(magtop_t) *place = &cache->take[class_of_granules[granules(size_bytes)]];
 	magtop_t top = mcache_top(place);
 	void *object = *top;
 
 	if (unlikely(!object))
-		return alloc_class_slow(size_bytes);
+		return alloc_exchange(size_bytes);
 	mcache_set_top(place, top - 1);
 	return object;
 }
 
+/* Too long for this thread's cache, or there is no room in it. Claimed. */
+COLD void free_large_home(struct mspan *span)
+{
+	slot_enter();
+	slot_note_bytes(span->pages << SLATE_PAGE_SHIFT);
+	if (!largecache_make_room(span))
+		mheap_free_span(span);
+	slot_leave();
+}
+
+/* False: not what it seems, for the slow way to report. */
+static bool free_large(void *object)
+{
+	struct mspan *span = arena_span_unchecked(object);
+
+	if (!span || span->base != (uintptr_t)object || !mspan_claim(span))
+		return false;
+	if (!largecache_keep(span))
+		free_large_home(span);
+	return true;
+}
+
 COLD void free_slow(void *object)
 {
-	if (!object || early_owns(object))
+	if (slot_fast != &slot_none && arena_class_at(object) == PAGECLASS_LARGE &&
+	    free_large(object))
 		return;
-	if (!ready())
+	if (!object || early_owns(object) || !ready())
 		return;
 	slot_enter();
 	slot_count_free();
-	if (arena_class_at(object) == PAGECLASS_LARGE)
-		slot_note_bytes(object_size(object, "free"));
 	slate_free_slow(object);
 	slot_leave();
 }

@@ -3,8 +3,8 @@
  * slot.c - slots of threads, and fork().
  *
  * The child of a fork has one thread; the slots of all others are free there, with what their
- * caches hold, for threads that it starts later. The caches are whole whatever their owners were
- * doing, since a fast path ends in one store.
+ * caches hold, for threads that it starts later. Their magazines are whole whatever the owners were
+ * doing, since those change by one store; of the large objects the sum is made anew.
  */
 #include "host/slot.h"
 
@@ -36,6 +36,7 @@ struct slot {
 	_Alignas(128) _Atomic bool inside; /* (a) see slot_enter() */
 	_Atomic bool taken;                /* (a) acquire when taken, release when given back */
 	bool online;                       /* (p) the allocator knows it as a CPU */
+	bool orphan;                       /* (p) fork() left its owner behind */
 	size_t visits;                     /* (p) since the last upkeep */
 	_Atomic size_t allocs;             /* (a) relaxed, written by the owner */
 	_Atomic size_t frees;              /* (a) relaxed, likewise */
@@ -103,6 +104,9 @@ static bool become(unsigned number)
 	if (!slot->online)
 		slot->online = slate_cpu_online() == SLATE_OK;
 	/* relaxed: this slot's own entry */
+	if (slot->online && slot->orphan)
+		largecache_recount(&mcaches[number]->large);
+	slot->orphan = false;
 	if (slot->online)
 		percpu_set_cache(atomic_load_explicit(&mcaches[number], memory_order_relaxed));
 	else
@@ -274,8 +278,10 @@ static void fork_child(void)
 {
 	spinlock_init(&shared_lock);
 	for (unsigned i = 0; i < SLOT_SHARED; i++) {
-		if (i != slot_number)
+		if (i != slot_number) {
+			slots[i].orphan = true;
 			give_slot(i);
+		}
 	}
 	fork_parent();
 }

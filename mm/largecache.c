@@ -98,6 +98,17 @@ bool largecache_make_room(struct mspan *span)
 	return true;
 }
 
+void largecache_recount(struct largecache *cache)
+{
+	size_t held = 0;
+
+	for (unsigned bin = 0; bin < LARGECACHE_BINS; bin++) {
+		for (struct mspan *span = cache->bins[bin]; span; span = span->cache_next)
+			held += largecache_weight(span->pages);
+	}
+	largecache_set_held(cache, held);
+}
+
 void largecache_drain(void)
 {
 	struct mspan *evicted;

@@ -53,6 +53,9 @@ extern _Atomic size_t largecache_limit;
  * false, it is too long. */
 bool largecache_make_room(struct mspan *span);
 
+/* Its CPU stopped for good, perhaps between two stores: make held what the bins hold. */
+void largecache_recount(struct largecache *cache);
+
 /* Everything in this CPU's cache goes home. No lock is held. */
 void largecache_drain(void);
 

@@ -84,7 +84,11 @@ static double pairs_ns(size_t size_bytes, size_t n)
 static void row_pair(size_t size_bytes)
 {
 	double sample[SAMPLES];
-	double ns = pairs_ns(size_bytes, 1000);
+	double ns;
+
+	pairs_ns(size_bytes, 1000);
+	ns = pairs_ns(size_bytes, 1000);
+
 	size_t n = (size_t)(SAMPLE_NS / (ns < 1 ? 1 : ns)) + 1;
 
 	for (unsigned i = 0; i < SAMPLES; i++)
