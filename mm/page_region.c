@@ -108,12 +108,43 @@ static void note_chunk(struct page_region *region, size_t chunk)
 
 void page_region_note(struct page_region *region, size_t first_chunk, size_t last_chunk)
 {
-	if (last_chunk - first_chunk > 1) {
-		page_tree_update(&region->tree, region->bitmap, first_chunk, last_chunk + 1);
-		return;
-	}
 	note_chunk(region, last_chunk);
 	note_chunk(region, first_chunk);
+}
+
+static inline bool is_pending(const struct page_region *region, size_t chunk)
+{
+	return region->pending[0] == chunk || region->pending[1] == chunk;
+}
+
+/* How many chunks would be settled if these two, perhaps the same, were noted. */
+static unsigned to_settle(const struct page_region *region, size_t first, size_t last)
+{
+	unsigned pending =
+		(region->pending[0] != SIZE_MAX) + (unsigned)(region->pending[1] != SIZE_MAX);
+	unsigned more = !is_pending(region, first) + (last != first && !is_pending(region, last));
+
+	return pending + more > 2 ? pending + more - 2 : 0;
+}
+
+bool page_region_has_room(const struct page_region *region, size_t bit, size_t n)
+{
+	return to_settle(region, bit >> PAGE_CHUNK_SHIFT, (bit + n - 1) >> PAGE_CHUNK_SHIFT) == 0;
+}
+
+/* A run that begins and ends with a chunk is written to the tree at once: see note_words(). */
+static inline bool is_whole(size_t bit, size_t n)
+{
+	return ((bit | n) & PAGE_CHUNK_MASK) == 0 && n > PAGE_CHUNK_PAGES;
+}
+
+/* May the words of [bit, bit + n) change? */
+static inline bool may_change(const struct page_region *region, size_t bit, size_t n)
+{
+	size_t first = bit >> PAGE_CHUNK_SHIFT;
+	size_t last = (bit + n - 1) >> PAGE_CHUNK_SHIFT;
+
+	return first == last || is_whole(bit, n) || to_settle(region, first, last) < 2;
 }
 
 /* ---- Bits ---- */
@@ -144,9 +175,10 @@ static inline void note_words(struct page_region *region, size_t bit, size_t n)
 	size_t first = bit >> PAGE_CHUNK_SHIFT;
 	size_t last = (bit + n - 1) >> PAGE_CHUNK_SHIFT;
 
-	/* chunks between the two are in neither slot */
-	if (first != region->pending[0] || last - first > 1 ||
-	    (last != first && last != region->pending[1]))
+	/* summaries of whole chunks cost little, and share the way up */
+	if (is_whole(bit, n))
+		page_tree_update(&region->tree, region->bitmap, first, last + 1);
+	else if (first != region->pending[0] || (last != first && last != region->pending[1]))
 		page_region_note(region, first, last);
 }
 
@@ -169,7 +201,8 @@ bool page_region_take_words(struct page_region *region, size_t bit, size_t n)
 	struct word_range range = word_range(region, bit, n);
 	bitword_t *word;
 
-	if ((*range.first & range.first_mask) || (*range.last & range.last_mask))
+	if ((*range.first & range.first_mask) || (*range.last & range.last_mask) ||
+	    !may_change(region, bit, n))
 		return false;
 	/* one pass: what was turned over when it fails is turned back */
 	for (word = range.first + 1; word < range.last; word++) {
@@ -191,16 +224,19 @@ undo:
 	return false;
 }
 
-void page_region_clear_words(struct page_region *region, size_t bit, size_t n)
+bool page_region_clear_words(struct page_region *region, size_t bit, size_t n)
 {
 	struct word_range range = word_range(region, bit, n);
 
+	if (!may_change(region, bit, n))
+		return false;
 	*range.first &= ~range.first_mask;
 	for (bitword_t *word = range.first + 1; word < range.last; word++)
 		*word = 0;
 	*range.last &= ~range.last_mask;
 	region->free_pages += n;
 	note_words(region, bit, n);
+	return true;
 }
 
 bool page_region_give_words(struct page_region *region, size_t bit, size_t n)
@@ -208,7 +244,8 @@ bool page_region_give_words(struct page_region *region, size_t bit, size_t n)
 	struct word_range range = word_range(region, bit, n);
 	bitword_t *word;
 
-	if ((~*range.first & range.first_mask) || (~*range.last & range.last_mask))
+	if ((~*range.first & range.first_mask) || (~*range.last & range.last_mask) ||
+	    !may_change(region, bit, n))
 		return false;
 	for (word = range.first + 1; word < range.last; word++) {
 		if (~*word)

@@ -14,9 +14,10 @@
  * free run of run_pages frames begins; it follows the last length that was asked for. Taking
  * frames never makes a hint wrong, giving frames lowers it.
  *
- * Bounds: a request changes one path of the tree, two at most, and a search goes down one; a path
- * has at most PAGE_TREE_LEVELS levels of SUMMARY_FAN nodes. Only the bits of a run of n frames
- * cost more with n: n / 64 words and n / 512 summaries.
+ * Bounds: a request settles one chunk at most, which changes one path of the tree, and a search
+ * goes down one; a path has at most PAGE_TREE_LEVELS levels of SUMMARY_FAN nodes. Only the bits of
+ * a run cost more with its length: longer ones than a chunk come and go in pieces
+ * (pagealloc_long.c).
  *
  * A second bitmap tells which of the free frames were given back to whoever owns the machine
  * (pagealloc_release.c). To take one makes it an ordinary frame again, whoever takes it; while
@@ -91,6 +92,11 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages);
 void page_region_settle(struct page_region *region);
 bool page_region_settle_one(struct page_region *region);
 
+/*
+ * Whether [bit, bit + n) can change without a chunk being settled for it. n <= PAGE_CHUNK_PAGES.
+ */
+bool page_region_has_room(const struct page_region *region, size_t bit, size_t n);
+
 /* As pagealloc_validate(), for one region; *where is a frame. Settles the tree. */
 const char *page_region_check(struct page_region *region, pfn_t *where);
 
@@ -101,8 +107,9 @@ void page_region_note(struct page_region *region, size_t first_chunk, size_t las
 bool page_region_take_words(struct page_region *region, size_t bit, size_t n);
 bool page_region_give_words(struct page_region *region, size_t bit, size_t n);
 
-/* Free [bit, bit + n), two words at least, all of them allocated; the hints are seen to. */
-void page_region_clear_words(struct page_region *region, size_t bit, size_t n);
+/* Free [bit, bit + n), two words at least, all of them allocated; the hints are seen to. May refuse
+ * as page_region_give(). */
+bool page_region_clear_words(struct page_region *region, size_t bit, size_t n);
 
 /* Frames of the words that hold [bit, bit + n) were allocated: they are no released ones now. */
 void page_region_take_back(struct page_region *region, size_t bit, size_t n);
@@ -154,7 +161,8 @@ static inline void page_region_hints_given(struct page_region *region, size_t bi
 
 /*
  * Allocate [bit, bit + n), or free it: if all of it was the other, else nothing happens and they
- * return false. n >= 1; inside the region.
+ * return false. n >= 1; inside the region. To keep the work bounded they refuse as well when two
+ * chunks would have to be settled at once; not where page_region_has_room().
  */
 static inline bool page_region_take(struct page_region *region, size_t bit, size_t n)
 {
@@ -199,22 +207,23 @@ static inline bool page_region_is_last_run(const struct page_region *region, siz
 	return region->run_callers == bit && region->run_pages == n && region->run_from == bit + n;
 }
 
-/* Give that run back. */
-static inline void page_region_give_last_run(struct page_region *region)
+/* Give that run back. May refuse as page_region_give(). */
+static inline bool page_region_give_last_run(struct page_region *region)
 {
 	size_t bit = region->run_callers;
 	size_t n = region->run_pages;
 
-	if (bit < region->first_free)
-		region->first_free = bit;
-	region->run_from = bit;
 	if (n <= BITWORD_BITS - (bit & BITWORD_MASK)) {
 		region->bitmap[bit >> BITWORD_SHIFT] ^=
 			~(bitword_t)0 >> (BITWORD_BITS - n) << (bit & BITWORD_MASK);
 		page_region_given(region, bit, n);
-	} else {
-		page_region_clear_words(region, bit, n);
+	} else if (!page_region_clear_words(region, bit, n)) {
+		return false;
 	}
+	if (bit < region->first_free)
+		region->first_free = bit;
+	region->run_from = bit;
+	return true;
 }
 
 #endif

@@ -17,9 +17,9 @@
 
 #include "lib/bits.h"
 
-/* Nodes that one step of a constrained search looks at. A chunk's bits count as several. */
-#define STEP_NODES  24u
-#define CHUNK_NODES 8u
+/* Nodes that one step of a constrained search looks at. A chunk's bits count as many. */
+#define STEP_NODES  10u
+#define CHUNK_NODES 10u
 
 /* Is [open, end) long enough? open may lie above end. */
 static inline bool fits(size_t open, size_t end, size_t n)
@@ -211,6 +211,7 @@ void page_search_failed(struct page_region *region, size_t n)
 {
 	region->run_pages = n;
 	region->run_taken = PAGE_BIT_NONE;
+	region->run_callers = PAGE_BIT_NONE;
 	region->run_from = region->end_bit;
 }
 
@@ -260,6 +261,7 @@ bool page_search_begin(struct page_search *search, struct page_region *region, s
 		.plain = align == 1 && !boundary,
 	};
 	search->from = place_at(search, search->from);
+	page_search_again(search);
 	return fits(search->from, search->end, n);
 }
 
@@ -339,28 +341,20 @@ enum page_search_result page_search_step(struct page_search *search)
 {
 	unsigned looked = 0;
 	size_t found = PAGE_BIT_NONE;
-	size_t bit = align_down(search->from, PAGE_CHUNK_PAGES);
+	size_t bit = search->bit;
 
-	if (!fits(search->from, search->end, search->n))
-		return PAGE_SEARCH_NONE;
-	search->open = search->from;
-	if (bit < search->from) {
-		looked += CHUNK_NODES;
-		found = search_chunk(search, bit >> PAGE_CHUNK_SHIFT, search->from);
-		bit += PAGE_CHUNK_PAGES;
-	}
-	/* the tree's arrears are steps of their own */
-	if (found == PAGE_BIT_NONE && page_region_settle_one(search->region))
+	if (bit & PAGE_CHUNK_MASK) {
+		looked = CHUNK_NODES;
+		search->bit = align_up(bit, PAGE_CHUNK_PAGES);
+		found = search_chunk(search, bit >> PAGE_CHUNK_SHIFT, bit);
+	} else if (page_region_settle_one(search->region)) {
+		/* the tree's arrears are steps of their own */
 		return PAGE_SEARCH_MORE;
-
-	while (found == PAGE_BIT_NONE && bit < search->end) {
-		/* a run that opened further back is followed to its end first */
-		if (looked > STEP_NODES && search->open + PAGE_CHUNK_PAGES >= bit) {
-			search->from = place_at(search, search->open);
-			return PAGE_SEARCH_MORE;
-		}
-		found = search_node(search, &bit, &looked);
 	}
+	while (found == PAGE_BIT_NONE && search->bit < search->end && looked < STEP_NODES)
+		found = search_node(search, &search->bit, &looked);
+	if (found == PAGE_BIT_NONE)
+		return search->bit < search->end ? PAGE_SEARCH_MORE : PAGE_SEARCH_NONE;
 	if (!fits(found, search->end, search->n))
 		return PAGE_SEARCH_NONE;
 	search->from = found;

@@ -45,8 +45,9 @@ struct page_search {
 	size_t align;     /* power of two, in frames */
 	size_t boundary;  /* power of two, 0: none */
 	size_t end;       /* the run ends at or below this bit */
-	size_t from;      /* a place; no run that fits begins below it */
-	size_t open;      /* the free frames that end where the search stands begin here */
+	size_t from;      /* a place; no run that fits began below it */
+	size_t bit;       /* where the search stands */
+	size_t open;      /* the free frames that end there begin here */
 	bitword_t starts; /* places within any word, as far as they repeat in each */
 	bool plain;       /* every bit is a place */
 };
@@ -60,6 +61,14 @@ enum page_search_result {
 /* n >= 1. False when nothing in the region can fit, or fit contradicts itself. */
 bool page_search_begin(struct page_search *search, struct page_region *region, size_t n,
 		       const struct page_fit *fit);
+
+/* When the lock was open, frames that were passed may be taken meanwhile: the caller looks. */
 enum page_search_result page_search_step(struct page_search *search);
+
+/* The run that was found is taken by now: go on from there. */
+static inline void page_search_again(struct page_search *search)
+{
+	search->open = search->bit = search->from;
+}
 
 #endif

@@ -92,28 +92,14 @@ bool page_summary_merge(struct page_summary *node, const struct page_summary *ch
 			return set(node, run, run, run);
 	}
 	start = max = run + children->start;
-	do {
-		/* whatever is open ends here */
+	for (; children < end; children++) {
+		uint32_t longest = children->max;
+
+		/* whatever is open ends here, or goes on through all of the child */
 		run += children->start;
-		if (run > max)
-			max = run;
-		if (children->max > max)
-			max = children->max;
-		run = children->end;
-		/* those that are the same all over go by quickly */
-		while (++children < end) {
-			if (children->max == 0) {
-				if (run > max)
-					max = run;
-				run = 0;
-			} else if (children->max == span_pages) {
-				run += span_pages;
-			} else {
-				break;
-			}
-		}
-	} while (children < end);
-	if (run > max)
-		max = run;
+		max = run > max ? run : max;
+		max = longest > max ? longest : max;
+		run = longest == span_pages ? run : children->end;
+	}
 	return set(node, start, max, run);
 }

@@ -32,14 +32,24 @@ struct page_summary {
  */
 static inline bitword_t bitword_runs(bitword_t word, size_t n)
 {
-	/* each step proves so many more bits behind every one that is left */
-	while (n > 1) {
-		size_t step = n >> 1;
-
-		word &= word >> step;
-		n -= step;
-	}
-	return word;
+	/* each line proves twice as many bits from every one that is left on; a loop costs as much
+	 * again, and this is the inner one of searches and summaries */
+	if (n < 2)
+		return word;
+	word &= word >> 1;
+	if (n < 4)
+		return word & (word >> (n - 2));
+	word &= word >> 2;
+	if (n < 8)
+		return word & (word >> (n - 4));
+	word &= word >> 4;
+	if (n < 16)
+		return word & (word >> (n - 8));
+	word &= word >> 8;
+	if (n < 32)
+		return word & (word >> (n - 16));
+	word &= word >> 16;
+	return word & (word >> (n - 32));
 }
 
 /*

@@ -10,8 +10,9 @@
 #include "mm/page_search.h"
 #include "mm/pagealloc_node.h"
 
-/* Runs up to this length are tried where the hint points before anything is searched. */
-#define NEAR_PAGES (2 * PAGE_CHUNK_PAGES)
+/* Lock holds that go into settling before it is done at once: other CPUs may bring more and more.
+ */
+#define TRIES 16u
 
 void pagealloc_init(struct pagealloc *pa, unsigned node)
 {
@@ -138,6 +139,8 @@ size_t pagealloc_largest(struct pagealloc *pa)
 	     region = pagealloc_next(region)) {
 		size_t pages;
 
+		for (unsigned i = 0; i < TRIES && page_region_settle_one(region); i++)
+			pagealloc_pause_locked(pa, region, &irq);
 		page_region_settle(region);
 		pages = page_tree_largest(&region->tree);
 		if (pages > largest)
@@ -167,6 +170,20 @@ bool pagealloc_pause_locked(struct pagealloc *pa, struct page_region *region, un
 	return region != pa->isolated;
 }
 
+bool pagealloc_make_room_locked(struct pagealloc *pa, struct page_region *region, size_t bit,
+				size_t n, unsigned long *irq)
+{
+	bool here = pagealloc_pause_locked(pa, region, irq);
+
+	for (unsigned i = 0; here && i < TRIES && !page_region_has_room(region, bit, n); i++) {
+		page_region_settle_one(region);
+		here = pagealloc_pause_locked(pa, region, irq);
+	}
+	if (here && !page_region_has_room(region, bit, n))
+		page_region_settle(region);
+	return here;
+}
+
 /* May open the lock for a moment. Out of line, so that the plain way saves no registers for it. */
 static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
 							struct page_region *region, size_t n,
@@ -179,49 +196,76 @@ static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
 	mm_lock_assert_held(&pa->lock);
 	if (!page_search_begin(&search, region, n, fit))
 		return PAGE_BIT_NONE;
-	if (n <= NEAR_PAGES && page_region_take(region, search.from, n))
+	if (page_region_take(region, search.from, n))
 		return search.from;
-	while ((result = page_search_step(&search)) == PAGE_SEARCH_MORE) {
+	/* each step, and each room, has a lock hold of its own */
+	while (pagealloc_pause_locked(pa, region, irq) &&
+	       (result = page_search_step(&search)) != PAGE_SEARCH_NONE) {
+		if (result == PAGE_SEARCH_MORE)
+			continue;
+		if (!page_region_has_room(region, search.from, n) &&
+		    !pagealloc_make_room_locked(pa, region, search.from, n, irq))
+			break;
+		if (page_region_take(region, search.from, n))
+			return search.from;
+		page_search_again(&search);
+	}
+	return PAGE_BIT_NONE;
+}
+
+/* All of the tree, of which other CPUs' changes may be pending: each in a lock hold of its own. */
+static size_t search_settled_locked(struct pagealloc *pa, struct page_region *region, size_t n,
+				    unsigned long *irq)
+{
+	for (unsigned i = 0; i < TRIES && page_region_settle_one(region); i++) {
 		if (!pagealloc_pause_locked(pa, region, irq))
 			return PAGE_BIT_NONE;
 	}
-	if (result == PAGE_SEARCH_NONE)
-		return PAGE_BIT_NONE;
-	page_region_take(region, search.from, n);
-	return search.from;
+	return page_search_tree(region, n);
 }
 
-/* Not at the hint. */
+/* Not at the hint. The search, and each part of it, has a lock hold of its own. */
 static __attribute__((noinline)) size_t
 take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsigned long *irq)
 {
-	size_t bit;
+	size_t bit = page_search_near(region, n);
 
 	mm_lock_assert_held(&pa->lock);
-	if (n == 1) {
-		/* what is free is found */
-		bit = page_search_one(region);
-		page_region_take(region, bit, 1);
-		region->first_free = bit + 1;
-		return bit;
-	}
-	bit = page_search_near(region, n);
-	if (bit == PAGE_BIT_NONE) {
-		/* where two chunks are pending, the tree's first update has a lock hold of its own
-		 */
-		if (region->pending[1] != SIZE_MAX) {
-			page_region_settle_one(region);
+	for (unsigned i = 0;; i++) {
+		if (bit == PAGE_BIT_NONE) {
 			if (!pagealloc_pause_locked(pa, region, irq))
 				return PAGE_BIT_NONE;
+			bit = search_settled_locked(pa, region, n, irq);
 		}
-		bit = page_search_tree(region, n);
+		if (bit == PAGE_BIT_NONE || page_region_has_room(region, bit, n))
+			break;
+		if (i == TRIES) {
+			page_region_settle(region);
+			break;
+		}
+		/* a lower run may come free while room is made */
+		if (!pagealloc_make_room_locked(pa, region, bit, n, irq))
+			return PAGE_BIT_NONE;
+		bit = page_search_near(region, n);
 	}
 	if (bit == PAGE_BIT_NONE) {
 		page_search_failed(region, n);
+		pagealloc_pause_locked(pa, region, irq);
 		return bit;
 	}
 	page_region_take(region, bit, n);
 	page_search_found(region, bit, n);
+	return bit;
+}
+
+/* What is free is found. */
+static size_t take_one_locked(struct pagealloc *pa, struct page_region *region)
+{
+	size_t bit = page_search_one(region);
+
+	mm_lock_assert_held(&pa->lock);
+	page_region_take(region, bit, 1);
+	region->first_free = bit + 1;
 	return bit;
 }
 
@@ -241,8 +285,8 @@ static inline size_t take_plain_locked(struct pagealloc *pa, struct page_region 
 
 	if (region->end_bit - bit < n)
 		return PAGE_BIT_NONE;
-	if (n > NEAR_PAGES || !page_region_take(region, bit, n))
-		return take_run_locked(pa, region, n, irq);
+	if (!page_region_take(region, bit, n))
+		return n == 1 ? take_one_locked(pa, region) : take_run_locked(pa, region, n, irq);
 	if (n > 1)
 		page_search_found(region, bit, n);
 	return bit;
@@ -262,12 +306,11 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 	size_t bit = PAGE_BIT_NONE;
 	unsigned long irq;
 	size_t pauses;
-	pfn_t pfn;
 
 	if (n == 0)
 		return SLATE_PFN_NONE;
-	if (n > PAGEALLOC_PIECE && pagealloc_alloc_long(pa, n, fit, &pfn))
-		return pfn;
+	if (n > PAGEALLOC_SHORT)
+		return pagealloc_alloc_long(pa, n, fit);
 	irq = mm_lock_acquire(&pa->lock);
 	pauses = pa->pauses;
 	region = pagealloc_left_locked(pa, fit && fit->reserve) >= n ? pagealloc_regions(pa) : NULL;
@@ -297,11 +340,13 @@ bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n)
 
 	if (n == 0)
 		return false;
-	if (n > PAGEALLOC_PIECE)
+	if (n > PAGEALLOC_SHORT)
 		return pagealloc_alloc_at_long(pa, pfn, n);
 	irq = mm_lock_acquire(&pa->lock);
 	region = pagealloc_recent_locked(pa, pfn);
 	taken = region && region != pa->isolated && page_region_holds(region, pfn, n) &&
+		(page_region_has_room(region, pfn.v - region->origin, n) ||
+		 pagealloc_make_room_locked(pa, region, pfn.v - region->origin, n, &irq)) &&
 		page_region_take(region, pfn.v - region->origin, n);
 	if (taken)
 		count_sub(&pa->free_pages, n);
@@ -311,21 +356,23 @@ bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n)
 
 /* ---- Freeing ---- */
 
-size_t pagealloc_count_taken_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
+/* Frames from pfn on that are allocated ones of this node, at most n. */
+static size_t count_taken_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
 {
 	size_t done = 0;
 
 	mm_lock_assert_held(&pa->lock);
 	while (done < n) {
 		struct page_region *region = pagealloc_region_of_locked(pa, pfn_add(pfn, done));
-		size_t bit, end;
+		size_t bit, end, stop;
 
 		if (!region)
 			break;
 		bit = page_region_bit(region, pfn_add(pfn, done));
 		end = n - done < region->end_bit - bit ? bit + n - done : region->end_bit;
-		done += bitmap_next_zero(region->bitmap, bit, end) - bit;
-		if (!bitmap_all_set(region->bitmap, bit, end))
+		stop = bitmap_next_zero(region->bitmap, bit, end);
+		done += stop - bit;
+		if (stop < end)
 			break;
 	}
 	return done;
@@ -340,6 +387,9 @@ static void give_all_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
 		size_t bit = page_region_bit(region, pfn);
 		size_t here = region->end_bit - bit < n ? region->end_bit - bit : n;
 
+		/* of a run in one region that is done with already */
+		while (!page_region_has_room(region, bit, here))
+			page_region_settle_one(region);
 		page_region_give(region, bit, here);
 		count_add(&pa->free_pages, here);
 		pagealloc_note_given_locked(pa, region);
@@ -353,10 +403,16 @@ static void give_all_locked(struct pagealloc *pa, pfn_t pfn, size_t n)
  * none. Out of line: see above.
  */
 static __attribute__((noinline)) size_t free_anywhere_locked(struct pagealloc *pa, pfn_t pfn,
-							     size_t n)
+							     size_t n, unsigned long *irq)
 {
-	size_t taken = pagealloc_count_taken_locked(pa, pfn, n);
+	struct page_region *region = pagealloc_region_of_locked(pa, pfn);
+	size_t taken;
 
+	/* whether the region stays is no matter: it takes frames back all the same */
+	if (region && page_region_holds(region, pfn, n) &&
+	    !page_region_has_room(region, pfn.v - region->origin, n))
+		pagealloc_make_room_locked(pa, region, pfn.v - region->origin, n, irq);
+	taken = count_taken_locked(pa, pfn, n);
 	if (taken == n)
 		give_all_locked(pa, pfn, n);
 	return taken;
@@ -369,7 +425,7 @@ size_t pagealloc_free(struct pagealloc *pa, pfn_t pfn, size_t n)
 
 	if (n == 0)
 		return 0;
-	if (n > PAGEALLOC_PIECE)
+	if (n > PAGEALLOC_SHORT)
 		return pagealloc_free_long(pa, pfn, n);
 	irq = mm_lock_acquire(&pa->lock);
 	region = pa->recent;
@@ -378,7 +434,7 @@ size_t pagealloc_free(struct pagealloc *pa, pfn_t pfn, size_t n)
 		count_add(&pa->free_pages, n);
 		pagealloc_note_given_locked(pa, region);
 	} else {
-		n = free_anywhere_locked(pa, pfn, n);
+		n = free_anywhere_locked(pa, pfn, n, &irq);
 	}
 	mm_lock_release(&pa->lock, irq);
 	return n;

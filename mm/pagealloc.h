@@ -105,7 +105,7 @@ size_t pagealloc_alloc_batch(struct pagealloc *pa, pfn_t *out, size_t n);
 /*
  * Free n frames, any part of any runs, all or nothing: returns n, or the index of the first frame
  * that is not an allocated one of this node (then nothing changed). The lock is opened within runs
- * above 8 MiB: what somebody else frees of them meanwhile can end the call half way.
+ * above 2 MiB: what somebody else frees of them meanwhile can end the call half way.
  */
 size_t pagealloc_free(struct pagealloc *pa, pfn_t pfn, size_t n);
 

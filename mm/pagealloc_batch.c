@@ -9,8 +9,8 @@
 #include "mm/page_search.h"
 #include "mm/pagealloc_node.h"
 
-/* Chunks that a batch takes from. */
-#define TAKE_CHUNKS 3u
+/* Levels of the tree that chunks are settled in for one batch, at most, and one chunk for sure. */
+#define TAKE_LEVELS 6u
 
 /* Words of one lock hold when frames come back; they lie in one chunk, but wrong ones anywhere. */
 #define GIVE_WORK 6u
@@ -55,19 +55,18 @@ static size_t take_word(struct page_region *region, size_t bit, pfn_t *out, size
 	return (size_t)(at - out);
 }
 
-static size_t take_region(struct page_region *region, pfn_t *out, size_t n, unsigned *chunks)
+/* *levels: what was settled so far. */
+static size_t take_region(struct page_region *region, pfn_t *out, size_t n, unsigned *levels)
 {
-	size_t chunk = PAGE_BIT_NONE;
 	size_t got = 0;
 
 	while (got < n && region->free_pages) {
 		size_t bit = page_search_one(region);
 
-		if (bit >> PAGE_CHUNK_SHIFT != chunk) {
-			if (*chunks == 0)
+		if (!page_region_has_room(region, bit, 1)) {
+			if (*levels && *levels + region->tree.levels > TAKE_LEVELS)
 				break;
-			--*chunks;
-			chunk = bit >> PAGE_CHUNK_SHIFT;
+			*levels += region->tree.levels;
 		}
 		got += take_word(region, bit, out + got, n - got);
 	}
@@ -78,14 +77,18 @@ size_t pagealloc_alloc_batch(struct pagealloc *pa, pfn_t *out, size_t n)
 {
 	unsigned long irq = mm_lock_acquire(&pa->lock);
 	size_t left = pagealloc_left_locked(pa, false);
-	unsigned chunks = TAKE_CHUNKS;
+	unsigned levels = 0;
 	size_t got = 0;
 
 	if (n > left)
 		n = left;
-	for (struct page_region *region = pagealloc_regions(pa); region && got < n && chunks;
-	     region = pagealloc_next(region))
-		got += take_region(region, out + got, n - got, &chunks);
+	for (struct page_region *region = pagealloc_regions(pa); region && got < n;
+	     region = pagealloc_next(region)) {
+		got += take_region(region, out + got, n - got, &levels);
+		/* lowest first, so the others wait for the rest of this one */
+		if (region->free_pages)
+			break;
+	}
 	count_sub(&pa->free_pages, got);
 	mm_lock_release(&pa->lock, irq);
 	return got;
@@ -185,6 +188,11 @@ static void give_some_locked(struct pagealloc *pa, struct giving *giving)
 
 		if (chunk != PAGE_BIT_NONE && bit >> PAGE_CHUNK_SHIFT != chunk)
 			break;
+		/* which is work enough for one hold */
+		if (!page_region_has_room(region, bit, 1)) {
+			page_region_settle_one(region);
+			break;
+		}
 		chunk = bit >> PAGE_CHUNK_SHIFT;
 
 		bitword_t mask = gather_word(giving, region);

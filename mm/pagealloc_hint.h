@@ -59,7 +59,7 @@ static inline bool pagealloc_free_hinted(struct pagealloc *pa, pfn_t pfn, size_t
 		return false;
 	region = pa->start;
 	if (region && page_region_is_last_run(region, pfn.v - region->origin, n)) {
-		page_region_give_last_run(region);
+		freed = page_region_give_last_run(region);
 	} else {
 		region = pa->recent;
 		freed = region && page_region_holds(region, pfn, n) && arena_is_all_free(pfn, n) &&

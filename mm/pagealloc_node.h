@@ -79,17 +79,21 @@ static inline struct page_region *pagealloc_recent_locked(struct pagealloc *pa, 
  */
 bool pagealloc_pause_locked(struct pagealloc *pa, struct page_region *region, unsigned long *irq);
 
-/* Frames from pfn on that are allocated ones of this node, at most n. */
-size_t pagealloc_count_taken_locked(struct pagealloc *pa, pfn_t pfn, size_t n);
+/*
+ * Settle chunks, each in a lock hold of its own, until [bit, bit + n) can change without; n <=
+ * PAGE_CHUNK_PAGES. The lock was open if it returns at all; false as pagealloc_pause_locked().
+ */
+bool pagealloc_make_room_locked(struct pagealloc *pa, struct page_region *region, size_t bit,
+				size_t n, unsigned long *irq);
 
 /* ---- Long runs (pagealloc_long.c) ---- */
 
-/* Longer runs than this, in frames, are taken and given in pieces of it. */
+/* Longer runs than a chunk, in frames, are taken and given in pieces, the longest of them this. */
+#define PAGEALLOC_SHORT PAGE_CHUNK_PAGES
 #define PAGEALLOC_PIECE (4 * PAGE_CHUNK_PAGES)
 
-/* The calls of pagealloc.h for n > PAGEALLOC_PIECE. The first one is false when other CPUs were
- * faster again and again. */
-bool pagealloc_alloc_long(struct pagealloc *pa, size_t n, const struct page_fit *fit, pfn_t *pfn);
+/* The calls of pagealloc.h for n > PAGEALLOC_SHORT. */
+pfn_t pagealloc_alloc_long(struct pagealloc *pa, size_t n, const struct page_fit *fit);
 bool pagealloc_alloc_at_long(struct pagealloc *pa, pfn_t pfn, size_t n);
 size_t pagealloc_free_long(struct pagealloc *pa, pfn_t pfn, size_t n);
 
