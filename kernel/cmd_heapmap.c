@@ -110,17 +110,22 @@ static bool add_run(const struct slate_heap_run *run, void *arg)
 	return true;
 }
 
-bool cmd_heapmap(int argc, char **argv)
+void heapmap_print(void)
 {
 	struct text text = {.runs = 0};
 
-	(void)argc;
-	(void)argv;
 	kprintf("heapmap begin page %u counter %llu\n", (unsigned)SLATE_PAGE_SIZE,
 		(unsigned long long)arch_counter());
 	slate_heap_walk(add_run, &text);
 	print_token(&text);
 	end_line(&text);
 	kprintf("heapmap end runs %zu\n", text.runs);
+}
+
+bool cmd_heapmap(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	heapmap_print();
 	return true;
 }

@@ -23,7 +23,8 @@ const struct command commands[] = {
 	{"leak", "COUNT SIZE", "lose objects on purpose", cmd_leak},
 	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},
 	{"selftest", "[FILTER]", "test the allocator inside this kernel (TAP)", cmd_selftest},
-	{"stress", "[SECONDS [SEED]]", "all CPUs at once, then check everything", cmd_stress},
+	{"stress", "[SECONDS [SEED [MAPS]]]",
+	 "all CPUs at once, then check everything; MAPS: of the heap, meanwhile", cmd_stress},
 	{"hotadd", "", "add the memory that was kept aside", cmd_hotadd},
 	{"hotremove", "", "take it out again, or say who holds it", cmd_hotremove},
 	{"bench", "[FILTER]", "instructions per operation", cmd_bench},
@@ -39,7 +40,7 @@ bool cmd_help(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	for (const struct command *c = commands; c->name; c++)
-		kprintf("  %-9s %-10s %s\n", c->name, c->usage, c->help);
+		kprintf("  %-9s %-16s %s\n", c->name, c->usage, c->help);
 	kprintf("Several commands on a line: mem; stats. Keys: arrows, Home, End, Ctrl-A E U K "
 		"W.\n");
 	return true;

@@ -44,6 +44,9 @@ bool command_usage(const char *name);
 /* Does nothing: a place for a debugger to stop at, with the state that a command has just told. */
 void command_breakpoint(void);
 
+/* What heapmap prints, at any time. */
+void heapmap_print(void);
+
 /* The whole word as a number: decimal or 0x...; parse_size() also takes an ending k, m or g. */
 bool parse_number(const char *word, uint64_t *value);
 bool parse_size(const char *word, uint64_t *size_bytes);

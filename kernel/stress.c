@@ -59,6 +59,13 @@ static struct player *players[SLATE_MAX_CPUS];
 static uint64_t deadline_ms;
 static size_t largest_run; /* frames that a CPU may try to take at once */
 static uint64_t turns_at_least;
+
+/* Maps of the heap that the first CPU prints, evenly spread over the run. */
+static struct {
+	uint64_t left;
+	uint64_t every_ms;
+	uint64_t next_ms;
+} maps;
 static unsigned tick_ops;
 
 static void fill_slot(struct player *p, struct holding *h)
@@ -142,6 +149,15 @@ static void leave_range(struct player *p)
 	}
 }
 
+static void print_maps(void)
+{
+	if (maps.left == 0 || smp_millis() < maps.next_ms)
+		return;
+	maps.left--;
+	maps.next_ms += maps.every_ms;
+	heapmap_print();
+}
+
 static void play(void *arg)
 {
 	unsigned cpu = arch_cpu();
@@ -153,10 +169,15 @@ static void play(void *arg)
 		for (size_t i = 0; i < TURN_STEPS; i++)
 			step(p, cpu);
 		empty_inbox(p);
+		if (cpu == 0)
+			print_maps();
 		if (stress_must_leave())
 			leave_range(p);
 		stress_upkeep(&p->hand, cpu, ++p->turn);
 	} while (smp_millis() < deadline_ms || p->turn < turns_at_least);
+	/* a slow machine missed some */
+	for (; cpu == 0 && maps.left > 0; maps.left--)
+		heapmap_print();
 }
 
 static void clean_up(void *arg)
@@ -267,6 +288,8 @@ static void play_all(unsigned seconds)
 	smp_tick_hook(play_tick);
 	nmi_hook(play_nmi);
 	deadline_ms = smp_millis() + (uint64_t)seconds * 1000;
+	maps.every_ms = (uint64_t)seconds * 1000 / (maps.left + 1);
+	maps.next_ms = smp_millis() + maps.every_ms;
 	smp_run_all(play, NULL);
 	smp_tick_hook(NULL);
 	nmi_hook(NULL);
@@ -322,8 +345,10 @@ bool cmd_stress(int argc, char **argv)
 	uint64_t seconds = 5;
 	uint64_t seed = 1;
 
-	if (argc > 3 || (argc >= 2 && !parse_number(argv[1], &seconds)) || seconds > 100000 ||
-	    (argc == 3 && !parse_number(argv[2], &seed)))
+	maps.left = 0;
+	if (argc > 4 || (argc >= 2 && !parse_number(argv[1], &seconds)) || seconds > 100000 ||
+	    (argc >= 3 && !parse_number(argv[2], &seed)) ||
+	    (argc == 4 && !parse_number(argv[3], &maps.left)))
 		return command_usage(argv[0]);
 	return stress_run((unsigned)seconds, (uint32_t)seed);
 }

@@ -10,7 +10,7 @@ setup_usage() {
 
 		Jobs: x86_64 aarch64 arm   build the library and the kernel of that architecture
 		      llvm                 the same with LLVM=1
-		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb
+		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb browser
 		      host                 host tests
 		      shim shim-long       the programs that run on the malloc library, in make test and make test-long
 		      peers                the libraries that make bench-peers compares with
@@ -107,6 +107,7 @@ setup_job() {
 		need ovmf /usr/share/ovmf/OVMF.fd
 		;;
 	gdb) need gdb-multiarch gdb-multiarch ;;
+	browser) need chromium chromium ;;
 	dtb) need device-tree-compiler dtc ;;
 	host)
 		need_build_tools

@@ -152,6 +152,7 @@ table() {
 long_table() {
 	local arch
 
+	boot heapmap-in-a-browser tools/test-heapmap.sh
 	for arch in x86_64 aarch64; do
 		run $arch-24-cpus $arch --smp 24 --memory 2G
 		boot $arch-24-cpus-seeds ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 \
