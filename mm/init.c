@@ -292,6 +292,10 @@ int slate_init(const struct slate_init_params *params)
 	if (status != SLATE_OK)
 		return status;
 	mcache_init();
+	for (unsigned node = 0; node < mheap_node_count(); node++) {
+		if (mheap_may_serve(&mheaps[node], 1))
+			mcentral_add_node(node);
+	}
 	/* release: pairs with the acquire in init_check() */
 	atomic_store_explicit(&initialised, true, memory_order_release);
 	return SLATE_OK;

@@ -11,6 +11,7 @@
 #include "mm/directmap.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
+#include "mm/numa.h"
 #include "mm/special.h"
 
 /* Objects that one lock hold gives: each may be the last free one of its span. */
@@ -45,14 +46,19 @@ static uint8_t fill_shift(size_t elems)
 	return shift;
 }
 
+static void partial_init(struct mcentral_partial *partial)
+{
+	partial->some = 0;
+	for (unsigned i = 0; i < MCENTRAL_FILLS; i++)
+		list_init(&partial->fills[i]);
+}
+
 static void central_init(struct mcentral *central, unsigned span_class)
 {
 	mm_lock_init(&central->lock, RANK_MCENTRAL);
 	central->span_class = (uint8_t)span_class;
 	central->fill_shift = 0;
-	central->some = 0;
-	for (unsigned i = 0; i < MCENTRAL_FILLS; i++)
-		list_init(&central->partial[i]);
+	partial_init(&central->partial);
 	list_init(&central->full);
 	list_init(&central->isolated);
 	central->constructor = NULL;
@@ -79,6 +85,73 @@ void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object))
 	central->constructor = constructor;
 }
 
+/* ---- Nodes ---- */
+
+#if SLATE_MAX_NODES > 1
+
+/* Lists of a further node: sizes by span class, then typed caches. */
+#define NODE_LISTS (PAGECLASS_SPAN_LAST + 1 + SPANCLASS_TYPED_COUNT)
+
+/* (a) release by mcentral_add_node(), acquire by whoever lists a span; NULL: node 0's serve it */
+static _Atomic(struct mcentral_partial *) node_lists[SLATE_MAX_NODES];
+
+void mcentral_add_node(unsigned node)
+{
+	/* relaxed: adding memory is serialised */
+	struct mcentral_partial *lists =
+		atomic_load_explicit(&node_lists[node], memory_order_relaxed);
+
+	if (node == 0 || lists)
+		return;
+	lists = mheap_alloc_permanent(NODE_LISTS * sizeof(*lists),
+				      _Alignof(struct mcentral_partial));
+	if (!lists)
+		return;
+	for (unsigned i = 0; i < NODE_LISTS; i++)
+		partial_init(&lists[i]);
+	/* release: pairs with the acquire in mcentral_partial_of() */
+	atomic_store_explicit(&node_lists[node], lists, memory_order_release);
+}
+
+struct mcentral_partial *mcentral_partial_of(struct mcentral *central, unsigned node)
+{
+	unsigned class = central->span_class;
+	unsigned index = spanclass_is_typed(class)
+				 ? PAGECLASS_SPAN_LAST + 1 + class - SPANCLASS_TYPED
+				 : class;
+	/* acquire: pairs with the release in mcentral_add_node() */
+	struct mcentral_partial *lists =
+		atomic_load_explicit(&node_lists[node], memory_order_acquire);
+
+	mm_lock_assert_held(&central->lock);
+	return lists ? &lists[index] : &central->partial;
+}
+
+static void forget_nodes(void)
+{
+	for (unsigned node = 0; node < SLATE_MAX_NODES; node++)
+		atomic_store_explicit(&node_lists[node], NULL, memory_order_relaxed);
+}
+
+#else
+
+void mcentral_add_node(unsigned node)
+{
+	(void)node;
+}
+
+struct mcentral_partial *mcentral_partial_of(struct mcentral *central, unsigned node)
+{
+	(void)node;
+	return &central->partial;
+}
+
+static void forget_nodes(void)
+{
+}
+
+#endif
+
 /* ---- Lists ---- */
 
 /* Where a span belongs that has a free object. */
@@ -96,33 +169,36 @@ static void list_span_locked(struct mcentral *central, struct mspan *span)
 		list_insert_back(&central->full, &span->link);
 		return;
 	}
-	list_insert_front(&central->partial[fill], &span->link);
-	central->some |= (uint8_t)(1u << fill);
+	struct mcentral_partial *partial = mcentral_partial_of(central, span->node);
+
+	list_insert_front(&partial->fills[fill], &span->link);
+	partial->some |= (uint8_t)(1u << fill);
 }
 
-/* One of the fullest spans that have a free object, or NULL. */
-static struct mspan *fullest_locked(struct mcentral *central)
+/* One of the node's fullest spans that have a free object, or NULL. */
+static struct mspan *fullest_locked(struct mcentral_partial *partial)
 {
-	while (central->some) {
-		unsigned fill = 31u - (unsigned)__builtin_clz(central->some);
-		struct list *link = list_first(&central->partial[fill]);
+	while (partial->some) {
+		unsigned fill = 31u - (unsigned)__builtin_clz(partial->some);
+		struct list *link = list_first(&partial->fills[fill]);
 
 		if (link)
 			return list_entry(link, struct mspan, link);
-		central->some &= (uint8_t) ~(1u << fill);
+		partial->some &= (uint8_t) ~(1u << fill);
 	}
 	return NULL;
 }
 
 /* ---- Take ---- */
 
-static unsigned take_locked(struct mcentral *central, void **out, unsigned n)
+static unsigned take_locked(struct mcentral *central, unsigned node, void **out, unsigned n)
 {
+	struct mcentral_partial *partial = mcentral_partial_of(central, node);
 	struct mspan *span;
 	unsigned got = 0;
 
 	mm_lock_assert_held(&central->lock);
-	while (got < n && (span = fullest_locked(central)) != NULL) {
+	while (got < n && (span = fullest_locked(partial)) != NULL) {
 		unsigned fill = fill_of(central, span);
 
 		got += mspan_take(span, out + got, n - got);
@@ -136,7 +212,7 @@ static unsigned take_locked(struct mcentral *central, void **out, unsigned n)
 }
 
 /* The same by one lock hold after another. */
-static unsigned take_some(struct mcentral *central, void **out, unsigned n)
+static unsigned take_some(struct mcentral *central, unsigned node, void **out, unsigned n)
 {
 	unsigned got = 0;
 	unsigned more;
@@ -145,7 +221,7 @@ static unsigned take_some(struct mcentral *central, void **out, unsigned n)
 		unsigned want = n - got < TAKE_OBJECTS ? n - got : TAKE_OBJECTS;
 		unsigned long irq = mm_lock_acquire(&central->lock);
 
-		more = take_locked(central, out + got, want);
+		more = take_locked(central, node, out + got, want);
 		mm_lock_release(&central->lock, irq);
 		got += more;
 	} while (got < n && more > 0);
@@ -181,19 +257,38 @@ static unsigned add_span(struct mcentral *central, struct mspan *span, void **ou
 	return got;
 }
 
+/* From the other nodes' spans, the nearest first. */
+static unsigned take_afar(struct mcentral *central, unsigned here, void **out, unsigned n)
+{
+	const uint8_t *order = numa_order(here);
+	unsigned got = 0;
+
+	for (unsigned i = 1; i < SLATE_MAX_NODES && got < n; i++)
+		got += take_some(central, order[i], out + got, n - got);
+	return got;
+}
+
 static unsigned take(unsigned span_class, void **out, unsigned n,
 		     struct mspan *(*alloc)(unsigned span_class))
 {
 	struct mcentral *central = mcentral_of(span_class);
-	unsigned got = take_some(central, out, n);
+	unsigned here = numa_here();
+	unsigned got = take_some(central, here, out, n);
 	size_t fresh_pages = 0;
 
 	while (got < n && fresh_pages < MCENTRAL_FRESH_PAGES) {
+		/* fewer than n are better than a new span far away */
+		if (!mheap_has_plenty(here)) {
+			unsigned more = take_afar(central, here, out + got, n - got);
+
+			if (more > 0)
+				return got + more;
+		}
 		struct mspan *span = span_new(central, alloc);
 
 		/* another CPU may have brought one, or objects */
 		if (!span)
-			return got + take_some(central, out + got, n - got);
+			return got + take_some(central, here, out + got, n - got);
 		fresh_pages += span->pages;
 		got += add_span(central, span, out + got, n - got);
 	}
@@ -219,8 +314,11 @@ bool mcentral_try_take(unsigned span_class, void **out)
 
 	if (!mm_lock_try(&central->lock, &irq))
 		return false;
-	unsigned got = take_locked(central, out, 1);
+	const uint8_t *order = numa_order(numa_here());
+	unsigned got = 0;
 
+	for (unsigned i = 0; i < SLATE_MAX_NODES && got == 0; i++)
+		got = take_locked(central, order[i], out, 1);
 	mm_lock_release(&central->lock, irq);
 	return got == 1;
 }
@@ -393,5 +491,6 @@ void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects)
 
 void mcentral_reset(void)
 {
+	forget_nodes();
 	mcentral_init_all();
 }

@@ -5,8 +5,12 @@
  * span back to the mheap.
  *
  *   objects = sum of allocated over the spans on all lists
- *   a span is on full when it has no free object, else on partial[allocated >> fill_shift]; or on
- *   isolated, while its frames are being removed; at least one object of it is out
+ *   a span is on full when it has no free object, else on partial[allocated >> fill_shift] of its
+ *   node; or on isolated, while its frames are being removed; at least one object of it is out
+ *
+ * A CPU takes from spans of its own node, and makes new ones there while that is above its high
+ * watermark; then it takes from those of the other nodes, the nearest first. Node 0's lists lie in
+ * the struct; those of further nodes are made when these get memory.
  *
  * Objects are taken from the fullest spans, so that the emptier ones have a chance to lose their
  * last object. Idea: Hunter et al., "Beyond malloc efficiency to fleet efficiency" (OSDI 2021),
@@ -28,14 +32,19 @@
 /* Lists of spans that have free objects: a small machine has no room for many. */
 #define MCENTRAL_FILLS (SLATE_MAX_CPUS == 1 ? 2u : 8u)
 
+/* The spans of one node that have a free object. */
+struct mcentral_partial {
+	struct list fills[MCENTRAL_FILLS]; /* (lock) newest in front */
+	uint8_t some;                      /* (lock) bit i set: fills[i] may hold a span */
+};
+
 struct mcentral {
 	_Alignas(MCENTRAL_ALIGN) struct mm_lock lock; /* RANK_MCENTRAL */
 	uint8_t span_class;                           /* (const) */
 	uint8_t fill_shift; /* (const) allocated >> it is below MCENTRAL_FILLS, unless full */
-	uint8_t some;       /* (lock) bit i set: partial[i] may hold a span */
-	struct list partial[MCENTRAL_FILLS]; /* (lock) spans with free objects, newest in front */
-	struct list full;                    /* (lock) spans without */
-	struct list isolated; /* (lock) spans that take objects back, but give none */
+	struct mcentral_partial partial; /* (lock) node 0's */
+	struct list full;                /* (lock) spans without a free object, of all nodes */
+	struct list isolated;            /* (lock) spans that take objects back, but give none */
 	void (*constructor)(
 		void *object); /* (const) run on each object of a new span; NULL: none */
 	size_t spans;          /* (lock) on the lists */
@@ -52,6 +61,15 @@ extern struct mcentral mcentrals[PAGECLASS_SPAN_LAST + 1];
 struct mcentral *mcentral_of(unsigned span_class);
 
 void mcentral_init_all(void);
+
+/*
+ * The node has, or is about to get, its first memory, and no spans: make its lists. Without memory
+ * for them its spans stand among node 0's. The caller serialises.
+ */
+void mcentral_add_node(unsigned node);
+
+/* Where the class's partial spans of a node are listed. The caller holds the lock. */
+struct mcentral_partial *mcentral_partial_of(struct mcentral *central, unsigned node);
 
 /* A typed cache's. Its spanclass_typed[] entry is set. */
 void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object));

@@ -20,6 +20,7 @@
 #include "mm/directmap.h"
 #include "mm/init.h"
 #include "mm/largecache.h"
+#include "mm/mcentral.h"
 #include "mm/mheap.h"
 
 #define PIECE_ALIGN 64u
@@ -183,6 +184,9 @@ static int grow(struct memrange *range, struct bootmem *metadata)
 	pfn_t start = pfn_add(range->start, range->metadata_pages);
 	size_t pages = range->pages - range->metadata_pages;
 
+	/* relaxed: adding memory is serialised */
+	if (atomic_load_explicit(&mheaps[range->node].pages.total_pages, memory_order_relaxed) == 0)
+		mcentral_add_node(range->node);
 	if (!(range->kind == MEMRANGE_ADDED ? mheap_grow_removable : mheap_grow)(range->node, start,
 										 pages, metadata))
 		return SLATE_ENOMEM;

@@ -139,6 +139,12 @@ static inline bool mheap_may_serve(struct mheap *heap, size_t n)
 	return atomic_load_explicit(&heap->pages.free_pages, memory_order_relaxed) >= n;
 }
 
+/* Is the node above its high watermark? Then new spans may come from there. */
+static inline bool mheap_has_plenty(unsigned node)
+{
+	return mheap_may_serve(&mheaps[node], mheap_marks(&mheaps[node]).high_pages + 1);
+}
+
 /*
  * Frame runs. See slate_page_alloc(). node: preferred, or SLATE_ANY_NODE: this CPU's. Other nodes
  * follow by distance.

@@ -118,13 +118,14 @@ static void check_node(unsigned node, struct findings *findings)
 /* ---- Spans, from the mcentrals ---- */
 
 /* The list that the span must be on. */
-static const struct list *right_list(const struct mcentral *central, const struct mspan *span)
+static const struct list *right_list_locked(struct mcentral *central, const struct mspan *span)
 {
 	if (span->isolated)
 		return &central->isolated;
 	if (mspan_is_full(span))
 		return &central->full;
-	return &central->partial[span->allocated >> central->fill_shift];
+	return &mcentral_partial_of(central, span->node)
+			->fills[span->allocated >> central->fill_shift];
 }
 
 static void check_list_locked(struct mcentral *central, struct list *list, size_t *spans,
@@ -140,12 +141,23 @@ static void check_list_locked(struct mcentral *central, struct list *list, size_
 			found(findings, wrong, span->base);
 		if (span->span_class != central->span_class)
 			found(findings, "a span is listed in another class", span->base);
-		if (right_list(central, span) != list)
+		if (right_list_locked(central, span) != list)
 			found(findings, "a span is on the wrong list", span->base);
 		if (span->allocated == 0)
 			found(findings, "a span without objects has not gone home", span->base);
 		*spans += 1;
 		*objects += span->allocated;
+	}
+}
+
+static void check_partial_locked(struct mcentral *central, struct mcentral_partial *partial,
+				 size_t *spans, size_t *objects, struct findings *findings)
+{
+	for (unsigned i = 0; i < MCENTRAL_FILLS; i++) {
+		check_list_locked(central, &partial->fills[i], spans, objects, findings);
+		if (!list_is_empty(&partial->fills[i]) && !(partial->some >> i & 1))
+			found(findings, "a list of partial spans is not marked",
+			      central->span_class);
 	}
 }
 
@@ -156,10 +168,12 @@ static void check_mcentral(unsigned span_class, struct findings *findings)
 	size_t objects = 0;
 	unsigned long irq = mm_lock_acquire(&central->lock);
 
-	for (unsigned i = 0; i < MCENTRAL_FILLS; i++) {
-		check_list_locked(central, &central->partial[i], &spans, &objects, findings);
-		if (!list_is_empty(&central->partial[i]) && !(central->some >> i & 1))
-			found(findings, "a list of partial spans is not marked", span_class);
+	check_partial_locked(central, &central->partial, &spans, &objects, findings);
+	for (unsigned node = 1; node < SLATE_MAX_NODES; node++) {
+		struct mcentral_partial *partial = mcentral_partial_of(central, node);
+
+		if (partial != &central->partial)
+			check_partial_locked(central, partial, &spans, &objects, findings);
 	}
 	check_list_locked(central, &central->full, &spans, &objects, findings);
 	check_list_locked(central, &central->isolated, &spans, &objects, findings);

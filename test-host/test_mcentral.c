@@ -31,7 +31,7 @@ static void check(size_t partial, size_t full, size_t taken)
 	size_t found = 0;
 
 	for (unsigned i = 0; i < MCENTRAL_FILLS; i++)
-		found += list_length(&central->partial[i]);
+		found += list_length(&central->partial.fills[i]);
 	assert_int_equal(found, partial);
 	assert_int_equal(list_length(&central->full), full);
 	assert_int_equal(central->spans, partial + full);
@@ -175,7 +175,7 @@ static void fills_are_told_apart_in_every_class(void **state)
 		for (unsigned i = 0; i < elems; i++) {
 			assert_int_equal(mcentral_take(c, &all[i], 1), 1);
 			assert_int_equal(slate_validate(), 0);
-			lists |= central->some;
+			lists |= central->partial.some;
 		}
 		/* at least half of the lists are used, where there are as many objects */
 		if (elems > MCENTRAL_FILLS)
@@ -350,12 +350,12 @@ static void a_span_on_the_wrong_list_is_found(void **state)
 
 	(void)state;
 	take(objects, 1);
-	link = list_pop_front(&mcentrals[class].partial[1]);
+	link = list_pop_front(&mcentrals[class].partial.fills[1]);
 	assert_non_null(link);
 	list_insert_front(&mcentrals[class].full, link);
 	expect_corrupt("a span is on the wrong list");
 	list_remove(link);
-	list_insert_front(&mcentrals[class ^ 1].partial[1], link);
+	list_insert_front(&mcentrals[class ^ 1].partial.fills[1], link);
 	expect_report(SLATE_CRIME_CORRUPT);
 	assert_true(slate_validate() > 0);
 	reported();

@@ -144,6 +144,131 @@ static void own_node_serves(void **state)
 	assert_int_equal(slate_validate(), 0);
 }
 
+/* What another node's CPU has begun is not gone on with, while the own node has memory. */
+static void objects_keep_to_their_nodes(void **state)
+{
+	static void *objects[4][200];
+
+	(void)state;
+	boot(0xf);
+	for (unsigned i = 0; i < 200; i++) {
+		for (unsigned cpu = 0; cpu < 4; cpu++) {
+			host_cpu_set(cpu);
+			objects[cpu][i] = slate_alloc(120);
+			assert_int_equal(node_of(slate_phys(objects[cpu][i]).v), cpu);
+			if (i % 16 == 15)
+				slate_flush();
+		}
+	}
+	assert_int_equal(slate_validate(), 0);
+	for (unsigned cpu = 0; cpu < 4; cpu++) {
+		host_cpu_set(cpu);
+		for (unsigned i = 0; i < 200; i++)
+			slate_free(objects[cpu][i]);
+	}
+	slate_flush();
+	assert_int_equal(slate_validate(), 0);
+}
+
+/* Freed by a CPU of another node, they go home, and serve their own node's CPU again. */
+static void frees_go_home(void **state)
+{
+	void *objects[20];
+
+	(void)state;
+	boot(0xf);
+	host_cpu_set(2);
+	for (unsigned i = 0; i < 20; i++)
+		objects[i] = slate_alloc(120);
+	slate_flush();
+	host_cpu_set(1);
+	for (unsigned i = 1; i < 20; i++)
+		slate_free(objects[i]);
+	slate_flush();
+	assert_int_equal(object_node(120), 1);
+	host_cpu_set(2);
+	void *again = slate_alloc(120);
+
+	assert_int_equal((uintptr_t)again >> SLATE_PAGE_SHIFT,
+			 (uintptr_t)objects[0] >> SLATE_PAGE_SHIFT);
+	slate_free(again);
+	slate_free(objects[0]);
+}
+
+/* With nothing left at home, spans of others are used up before new ones are made. */
+static void a_full_node_shares_spans(void **state)
+{
+	struct slate_class_stats before;
+	struct slate_class_stats after;
+	unsigned class = 2;
+
+	(void)state;
+	boot(0xc);
+	host_cpu_set(2);
+	void *there = slate_alloc(120);
+
+	slate_flush();
+	while (slate_class_stats(class, &before) && before.spans == 0)
+		class ++;
+	host_cpu_set(0);
+	void *here = slate_alloc(120);
+
+	assert_true(slate_class_stats(class, &after));
+	assert_int_equal(after.spans, before.spans);
+	assert_int_equal(node_of(slate_phys(here).v), 2);
+	slate_free(here);
+	slate_free(there);
+}
+
+/* Below its high watermark a node keeps its last frames: others' spans go on first. */
+static void a_node_that_runs_low_shares_spans(void **state)
+{
+	void *there;
+	void *here;
+	size_t high;
+
+	(void)state;
+	boot(0x3);
+	host_cpu_set(1);
+	there = slate_alloc(120);
+	slate_flush();
+	host_cpu_set(0);
+	high = mheap_marks(&mheaps[0]).high_pages;
+	assert_true(high > 0);
+	while (mheap_may_serve(&mheaps[0], high + 1))
+		assert_false(pfn_is_none(slate_page_alloc(3, NULL)));
+	assert_true(mheap_may_serve(&mheaps[0], 8));
+	here = slate_alloc(120);
+	assert_int_equal(node_of(slate_phys(here).v), 1);
+	slate_free(here);
+	slate_free(there);
+}
+
+/* Lists cost memory on further nodes only, and at once. */
+static void lists_of_nodes_are_paid_for_once(void **state)
+{
+	size_t before;
+
+	(void)state;
+	boot(0x1);
+	before = mheaps[0].metadata_pages;
+	host_memory(node_base(1), 16 * MIB);
+	assert_int_equal(slate_add_memory((paddr_t){node_base(1)}, 4 * MIB, 1), SLATE_OK);
+	/* 36 KiB of lists, and what an arena takes */
+	assert_in_range(mheaps[0].metadata_pages - before, 9, 48);
+	host_cpu_set(1);
+	assert_int_equal(object_node(120), 1);
+	host_cpu_set(0);
+	before = mheaps[0].metadata_pages;
+	assert_int_equal(slate_add_memory((paddr_t){node_base(1) + 8 * MIB}, 4 * MIB, 1), SLATE_OK);
+	assert_int_equal(slate_remove_memory((paddr_t){node_base(1)}, 4 * MIB, NULL), SLATE_OK);
+	assert_int_equal(slate_remove_memory((paddr_t){node_base(1) + 8 * MIB}, 4 * MIB, NULL),
+			 SLATE_OK);
+	assert_int_equal(slate_add_memory((paddr_t){node_base(1)}, 4 * MIB, 1), SLATE_OK);
+	assert_int_equal(mheaps[0].metadata_pages, before);
+	assert_int_equal(slate_validate(), 0);
+}
+
 static void the_node_asked_for_serves(void **state)
 {
 	(void)state;
@@ -259,6 +384,11 @@ int main(void)
 		NODES(own_node_first_whatever_they_say),
 		NODES(by_number_without_distances),
 		NODES(own_node_serves),
+		NODES(objects_keep_to_their_nodes),
+		NODES(frees_go_home),
+		NODES(a_full_node_shares_spans),
+		NODES(a_node_that_runs_low_shares_spans),
+		NODES(lists_of_nodes_are_paid_for_once),
 		NODES(the_node_asked_for_serves),
 		NODES(full_nodes_are_passed_by_distance),
 		NODES(a_node_without_memory),
