@@ -13,6 +13,7 @@
 #include "mm/depot.h"
 #include "mm/directmap.h"
 #include "mm/fixalloc.h"
+#include "mm/mcache_pages.h"
 #include "mm/mcache_source.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
@@ -93,6 +94,7 @@ static void cache_init(struct mcache *cache)
 		    atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed));
 	atomic_init(&cache->online, true);
 	cache->large = (struct largecache){.hand = 0};
+	memset(&cache->pages, 0, sizeof(cache->pages));
 	cache->poll_class = 0;
 	cache->over_bound = false;
 	cache->round_bytes = 0;
@@ -468,6 +470,7 @@ void mcache_drain(void)
 		if (mcache_has_magazines(class))
 			drain_class(class);
 	}
+	mcache_pages_flush("slate_flush");
 	largecache_drain();
 	irq = port_irq_save();
 	/* release: pairs with the acquire in mcache_drain_if_wanted() and in statistics */
@@ -513,7 +516,8 @@ size_t mcache_cached(const struct mcache *cache, unsigned class)
 
 	if (!mcache_has_magazines(class))
 		return 0;
-	return magazine_count(take, capacity[class]) + magazine_count(give, capacity[class]);
+	return magazine_count(take, capacity[class]) + magazine_count(give, capacity[class]) +
+	       (class == PAGECLASS_FRAME ? mcache_pages_count(cache) : 0);
 }
 
 size_t mcache_depot_cached(unsigned class)
@@ -540,7 +544,8 @@ bool mcache_holds(struct mcache *cache, unsigned class, const void *value)
 {
 	return mcache_has_magazines(class) &&
 	       (magazine_holds(mcache_top(&cache->take[class]), class, value) ||
-		magazine_holds(mcache_top(&cache->give[class]), class, value));
+		magazine_holds(mcache_top(&cache->give[class]), class, value) ||
+		(class == PAGECLASS_FRAME && mcache_pages_hold(cache, slot_to_frame(value))));
 }
 
 bool mcache_depot_holds(unsigned class, const void *value)

@@ -6,6 +6,7 @@
  * slow way. PAGECLASS_FREE stands for single frames.
  *
  *   objects of a class in this cache = objects in its take magazine + in its give magazine
+ *   single frames                    = the same + those of its page cache
  *
  * Slow paths detach a magazine (the dummy takes its place), work on it with interrupts as the
  * caller had them, and attach it again. If an interrupt handler attached another one meanwhile, the
@@ -44,6 +45,13 @@ enum mcache_side {
 #define MCACHE_ENTRIES 256
 _Static_assert(MCACHE_RUN_END <= SPANCLASS_TYPED, "every class has a number of its own");
 
+/* The page cache of a CPU (mcache_pages.c): in halves, so that others read them everywhere. */
+struct mcache_pages {
+	_Atomic size_t base; /* (p) as struct page_group has it; (a) relaxed, all of it */
+	_Atomic uint32_t free[2];
+	_Atomic uint32_t released[2];
+};
+
 /* Offsets from give are known to arch/ARCH/rseq.S, see mm/rseq.h. */
 struct mcache {
 	/* (a) relaxed, slow paths only */
@@ -71,6 +79,7 @@ struct mcache {
 	 */
 	_Atomic(magtop_t) deferred[2];
 	struct largecache large;
+	struct mcache_pages pages;
 };
 
 /* Which chain, as an index of a top. */

@@ -3,6 +3,7 @@
  * mcache_poll.c (level 7) - caches that shrink by themselves: what a class holds and nobody touched
  * between two turns goes home.
  */
+#include "mm/mcache_pages.h"
 #include "mm/mcache_source.h"
 #include "mm/mcentral.h"
 #include "mm/percpu.h"
@@ -37,6 +38,9 @@ static bool return_idle(unsigned class)
 {
 	if (mcache_is_stack(class))
 		return return_stack(MCACHE_GIVE, class) || return_stack(MCACHE_TAKE, class);
+
+	if (class == PAGECLASS_FRAME && mcache_pages_flush("slate_poll"))
+		return true;
 
 	magtop_t give = percpu_detach(MCACHE_GIVE, class);
 

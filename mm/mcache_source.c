@@ -4,6 +4,7 @@
 
 #include <slate/slate.h>
 
+#include "mm/mcache_pages.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
@@ -19,6 +20,9 @@ size_t mcache_object_bytes(unsigned class)
 }
 
 _Static_assert(SLATE_RUN_CLASS == MCACHE_RUN && SLATE_FOLD_TAKE == MCACHE_TAKE, "front ends know");
+
+/* Longer runs do not come out of a page cache. */
+#define CACHED_RUN_MAX 8u
 
 /* A huge frame first where it is one of the machine's. */
 static pfn_t run_alloc(size_t pages)
@@ -36,8 +40,12 @@ static unsigned take_runs(size_t pages, void **out, unsigned n)
 	unsigned got = 0;
 
 	for (; got < n; got++) {
-		pfn_t pfn = run_alloc(pages);
+		pfn_t pfn = SLATE_PFN_NONE;
 
+		if (pages <= CACHED_RUN_MAX)
+			pfn = mcache_pages_take_run((unsigned)pages);
+		if (pfn_is_none(pfn))
+			pfn = run_alloc(pages);
 		if (pfn_is_none(pfn))
 			break;
 		out[got] = frame_to_slot(pfn);
@@ -48,7 +56,7 @@ static unsigned take_runs(size_t pages, void **out, unsigned n)
 unsigned mcache_source_take(unsigned class, void **out, unsigned n)
 {
 	if (class == PAGECLASS_FRAME)
-		return mheap_take_frames(out, n);
+		return mcache_pages_take(out, n);
 	if (mcache_is_stack(class))
 		return stackcache_take(class - MCACHE_STACK, out, n);
 	if (mcache_is_run(class))

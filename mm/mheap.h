@@ -158,6 +158,17 @@ bool mheap_alloc_pages_at(pfn_t pfn, size_t n);
  * freed. */
 size_t mheap_free_pages(pfn_t pfn, size_t n);
 
+/*
+ * An empty page cache is filled with what is free of one group of the nearest node that has frames
+ * in plenty; returns how many came, 0 where memory is short.
+ */
+struct pagecache;
+size_t mheap_fill_pages(struct pagecache *cache);
+
+/* All of it goes home, and it is empty. Frames that are free already, though it had them, are
+ * reported in the name of call. No lock is held. */
+void mheap_flush_pages(struct pagecache *cache, const char *call);
+
 /* Single frames by the batch, for magazines: a slot holds frame number + 1. */
 unsigned mheap_take_frames(void **out, unsigned n);
 /* Returns the first value that was not an allocated frame (its caller reports it), or NULL. */

@@ -10,9 +10,13 @@
 
 #include "mm/mmdebug.h"
 #include "mm/numa.h"
+#include "mm/pagecache.h"
 
 /* Frames that one lock hold frees at most. */
 #define FREE_BATCH 64u
+
+/* Frames of a node above its reserve from which on CPUs may keep groups of its frames. */
+#define PLENTY_PAGES 1024u
 
 static void note_frames_out(struct mheap *heap, unsigned here, size_t pages)
 {
@@ -116,6 +120,67 @@ unsigned mheap_take_frames(void **out, unsigned n)
 	for (size_t i = 0; i < got; i++)
 		out[i] = frame_to_slot(pfns[got - 1 - i]);
 	return (unsigned)got;
+}
+
+/* A cache keeps up to 63 frames from all others: only where that is little of what there is. */
+static bool has_plenty(const struct mheap *heap)
+{
+	size_t free = atomic_load_explicit(&heap->pages.free_pages, memory_order_relaxed);
+	size_t keep = atomic_load_explicit(&heap->pages.keep_pages, memory_order_relaxed);
+
+	return free >= keep + PLENTY_PAGES;
+}
+
+size_t mheap_fill_pages(struct pagecache *cache)
+{
+	unsigned here = numa_here();
+	const uint8_t *order = numa_order(here);
+	size_t got = 0;
+
+	if (mm_fault_armed())
+		return 0;
+	for (unsigned i = 0; i < SLATE_MAX_NODES && got == 0; i++) {
+		struct mheap *heap = &mheaps[order[i]];
+
+		/* a poor near node before a rich far one: its frames come by the batch */
+		if (!has_plenty(heap) && mheap_may_serve(heap, 1))
+			return 0;
+		if (mheap_may_serve(heap, 1))
+			got = pagecache_fill(cache, &heap->pages);
+		note_frames_out(heap, here, got);
+	}
+	return got;
+}
+
+static void report_lost(const struct page_group *group, size_t lost, const char *call)
+{
+	struct slate_report report = {
+		.crime = SLATE_CRIME_PAGE_FREE,
+		.call = call,
+		.detail = "frames of a CPU's page cache were freed by somebody else",
+		.address = (uintptr_t)pfn_to_paddr(group->base).v,
+		.size_bytes = lost << SLATE_PAGE_SHIFT,
+	};
+
+	mm_report(&report);
+}
+
+void mheap_flush_pages(struct pagecache *cache, const char *call)
+{
+	struct page_group group = cache->group;
+	size_t count = pagecache_count(cache);
+	pfn_t start;
+	size_t pages;
+
+	if (count == 0)
+		return;
+	struct mheap *heap = heap_of(pfn_add(group.base, bits_ctz64(group.free)), &start, &pages);
+	size_t given = heap ? pagecache_flush(cache, &heap->pages) : 0;
+
+	if (heap)
+		note_frames_in(heap, given);
+	if (given < count)
+		report_lost(&group, count - given, call);
 }
 
 static void sort_pfns(pfn_t *pfns, unsigned n)

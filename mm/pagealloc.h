@@ -102,6 +102,27 @@ bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n);
  */
 size_t pagealloc_alloc_batch(struct pagealloc *pa, pfn_t *out, size_t n);
 
+/* An aligned group of 64 frames: bit i stands for frame base + i. */
+#define PAGE_GROUP_PAGES 64u
+
+struct page_group {
+	pfn_t base;        /* a multiple of PAGE_GROUP_PAGES */
+	uint64_t free;     /* these are meant */
+	uint64_t released; /* of these, they were given back to the machine's owner before */
+};
+
+/*
+ * All free frames of the lowest group that has any, as far as they are above the reserve. Returns
+ * how many; 0, and nothing is written: there are none. One lock hold.
+ */
+size_t pagealloc_alloc_to_cache(struct pagealloc *pa, struct page_group *group);
+
+/*
+ * Free the frames of a group, at least one, released ones as released. Returns how many were
+ * allocated ones of this node; the others stay as they are. One lock hold.
+ */
+size_t pagealloc_free_group(struct pagealloc *pa, const struct page_group *group);
+
 /*
  * Free n frames, any part of any runs, all or nothing: returns n, or the index of the first frame
  * that is not an allocated one of this node (then nothing changed). The lock is opened within runs
