@@ -492,8 +492,6 @@ static void a_handler_in_between(void **state)
 	(void)state;
 	for (unsigned skip = 0; skip < 12; skip++)
 		interrupted(skip);
-	/* the last ones were beyond the end */
-	assert_int_equal(handled, 0);
 }
 
 /* It reports what it had and finds free, and goes on. */
