@@ -14,6 +14,7 @@ void shadow_init(struct shadow *shadow, struct host_random random, size_t limit_
 	shadow->random = random;
 	shadow->limit_bytes = limit_bytes;
 	shadow->cpus = cpus;
+	shadow_more_init(shadow);
 }
 
 /* ---- Content: the token at both ends and at steps between ---- */
@@ -64,7 +65,7 @@ static void check_content(const struct shadow_object *object)
 		check_one(object, at, object->token);
 }
 
-static void check_zero(const char *start, size_t size_bytes)
+void shadow_check_zero(const char *start, size_t size_bytes)
 {
 	for (size_t at = 0; at < size_bytes; at++)
 		if (start[at] != 0)
@@ -79,7 +80,7 @@ static void act_as_some_cpu(struct shadow *shadow)
 	host_cpu_set((unsigned)host_random_below(&shadow->random, shadow->cpus));
 }
 
-static struct shadow_object *free_slot(struct shadow *shadow)
+struct shadow_object *shadow_free_slot(struct shadow *shadow)
 {
 	size_t i = host_random_below(&shadow->random, SHADOW_MAX);
 
@@ -89,7 +90,7 @@ static struct shadow_object *free_slot(struct shadow *shadow)
 	return NULL;
 }
 
-static struct shadow_object *live_slot(struct shadow *shadow)
+struct shadow_object *shadow_live_slot(struct shadow *shadow)
 {
 	size_t i = host_random_below(&shadow->random, SHADOW_MAX);
 
@@ -100,7 +101,7 @@ static struct shadow_object *live_slot(struct shadow *shadow)
 }
 
 /* Mostly small, some of every class, few large; sizes next to powers of two more often. */
-static size_t random_size(struct shadow *shadow)
+size_t shadow_random_size(struct shadow *shadow)
 {
 	unsigned log2 = (unsigned)host_random_below(&shadow->random, 12);
 	uint64_t kind = host_random_below(&shadow->random, 64);
@@ -135,12 +136,13 @@ static void check_overlap(const struct shadow *shadow, const struct shadow_objec
 	}
 }
 
-static void enter(struct shadow *shadow, struct shadow_object *slot, char *start, size_t size_bytes,
-		  size_t pages)
+void shadow_enter(struct shadow *shadow, struct shadow_object *slot, enum shadow_kind kind,
+		  void *start, size_t size_bytes)
 {
+	slot->kind = kind;
 	slot->start = start;
 	slot->size_bytes = size_bytes;
-	slot->pages = pages;
+	slot->pages = size_bytes >> SLATE_PAGE_SHIFT;
 	shadow->live++;
 	shadow->live_bytes += size_bytes;
 	if (shadow->live % 8 == 0)
@@ -171,9 +173,9 @@ static size_t promised_align(size_t size_bytes)
 
 static void step_alloc(struct shadow *shadow)
 {
-	size_t size_bytes = random_size(shadow);
+	size_t size_bytes = shadow_random_size(shadow);
 	size_t align_bytes = promised_align(size_bytes);
-	struct shadow_object *slot = free_slot(shadow);
+	struct shadow_object *slot = shadow_free_slot(shadow);
 	bool zero = false;
 	char *start;
 
@@ -207,8 +209,8 @@ static void step_alloc(struct shadow *shadow)
 	}
 	check_shape(start, size_bytes, align_bytes);
 	if (zero)
-		check_zero(start, size_bytes);
-	enter(shadow, slot, start, size_bytes, 0);
+		shadow_check_zero(start, size_bytes);
+	shadow_enter(shadow, slot, SHADOW_OBJECT, start, size_bytes);
 }
 
 static void step_page_alloc(struct shadow *shadow)
@@ -221,7 +223,7 @@ static void step_page_alloc(struct shadow *shadow)
 		.flags = SLATE_ZERO,
 	};
 	bool constrained = host_random_below(&shadow->random, 4) == 0;
-	struct shadow_object *slot = free_slot(shadow);
+	struct shadow_object *slot = shadow_free_slot(shadow);
 	pfn_t pfn;
 
 	if (!slot)
@@ -236,13 +238,13 @@ static void step_page_alloc(struct shadow *shadow)
 	if (constrained && pfn_to_paddr(pfn).v % constraints.align_bytes)
 		FAIL("frame run %p is not aligned", (void *)start);
 	if (constrained)
-		check_zero(start, pages << SLATE_PAGE_SHIFT);
-	enter(shadow, slot, start, pages << SLATE_PAGE_SHIFT, pages);
+		shadow_check_zero(start, pages << SLATE_PAGE_SHIFT);
+	shadow_enter(shadow, slot, SHADOW_RUN, start, pages << SLATE_PAGE_SHIFT);
 }
 
 /* ---- Giving ---- */
 
-static void leave(struct shadow *shadow, struct shadow_object *slot)
+void shadow_leave(struct shadow *shadow, struct shadow_object *slot)
 {
 	check_content(slot);
 	shadow->live--;
@@ -256,23 +258,27 @@ static void free_pages(struct shadow *shadow, struct shadow_object *slot)
 	size_t pages = slot->pages;
 	size_t first = host_random_below(&shadow->random, pages);
 
-	leave(shadow, slot);
+	shadow_leave(shadow, slot);
 	/* In two parts, the upper first: runs return in any parts. */
 	slate_page_free(pfn_add(pfn, first), pages - first);
 	if (first)
 		slate_page_free(pfn, first);
 }
 
-static void free_slot_now(struct shadow *shadow, struct shadow_object *slot)
+void shadow_free_one(struct shadow *shadow, struct shadow_object *slot)
 {
 	char *start = slot->start;
 	size_t usable;
 
-	if (slot->pages) {
+	if (slot->kind == SHADOW_RUN) {
 		free_pages(shadow, slot);
 		return;
 	}
-	leave(shadow, slot);
+	if (slot->kind != SHADOW_OBJECT) {
+		shadow_more_free(shadow, slot);
+		return;
+	}
+	shadow_leave(shadow, slot);
 	if (host_random_below(&shadow->random, 4)) {
 		slate_free(start);
 		return;
@@ -283,24 +289,24 @@ static void free_slot_now(struct shadow *shadow, struct shadow_object *slot)
 
 static void step_free(struct shadow *shadow)
 {
-	struct shadow_object *slot = live_slot(shadow);
+	struct shadow_object *slot = shadow_live_slot(shadow);
 
 	if (slot)
-		free_slot_now(shadow, slot);
+		shadow_free_one(shadow, slot);
 }
 
 static void step_realloc(struct shadow *shadow)
 {
-	struct shadow_object *slot = live_slot(shadow);
+	struct shadow_object *slot = shadow_live_slot(shadow);
 	struct shadow_object old;
 	size_t size_bytes;
 	char *start;
 
-	if (!slot || slot->pages)
+	if (!slot || slot->kind != SHADOW_OBJECT)
 		return;
 	old = *slot;
 	check_content(slot);
-	size_bytes = random_size(shadow) + 1;
+	size_bytes = shadow_random_size(shadow) + 1;
 	start = slate_realloc(old.start, size_bytes);
 	if (!start) {
 		shadow->refused++;
@@ -315,7 +321,7 @@ static void step_realloc(struct shadow *shadow)
 		check_one(&old, at, old.token);
 	shadow->live--;
 	shadow->live_bytes -= old.size_bytes;
-	enter(shadow, slot, start, size_bytes, 0);
+	shadow_enter(shadow, slot, SHADOW_OBJECT, start, size_bytes);
 }
 
 void shadow_step(struct shadow *shadow)
@@ -330,6 +336,8 @@ void shadow_step(struct shadow *shadow)
 		step_realloc(shadow);
 	else if (kind < 100 && !crowded)
 		step_page_alloc(shadow);
+	else if (kind < 160)
+		shadow_more_step(shadow);
 	else if (kind < 560 && !crowded)
 		step_alloc(shadow);
 	else
@@ -347,7 +355,8 @@ void shadow_drain(struct shadow *shadow)
 {
 	for (size_t i = 0; i < SHADOW_MAX; i++)
 		if (shadow->objects[i].start)
-			free_slot_now(shadow, &shadow->objects[i]);
+			shadow_free_one(shadow, &shadow->objects[i]);
+	shadow_more_drain(shadow);
 	if (shadow->live || shadow->live_bytes)
 		FAIL("the shadow is left with %zu objects", shadow->live);
 }
