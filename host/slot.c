@@ -29,7 +29,7 @@
 #define UPKEEP_BYTES_LOG2 18u
 
 /* Free memory that stays at hand, and what one turn of upkeep gives back above it, in frames. */
-#define RETAIN_PAGES  ((size_t)32 << (20 - SLATE_PAGE_SHIFT))
+#define RETAIN_PAGES  ((size_t)16 << (20 - SLATE_PAGE_SHIFT))
 #define RELEASE_PAGES ((size_t)32 << (20 - SLATE_PAGE_SHIFT))
 
 struct slot {

@@ -23,7 +23,7 @@
 /* A magazine holds at most this many bytes of objects, a depot at most that many; but at least two.
  */
 #define MAGAZINE_OBJECT_BYTES ((size_t)256 << 10)
-#define DEPOT_OBJECT_BYTES    ((size_t)4 << 20)
+#define DEPOT_OBJECT_BYTES    ((size_t)SLATE_DEPOT_BYTES)
 
 /* For frames twice that: what two CPUs with 1000 each give back at once must not spill. */
 #define DEPOT_FRAME_BYTES (2 * DEPOT_OBJECT_BYTES)
@@ -51,7 +51,7 @@ static struct depot typed_depots[SPANCLASS_TYPED_COUNT];
 /* (const) from mcache_enable() on; 0: the class has no magazines */
 static uint8_t capacity[MCACHE_ENTRIES];
 
-static struct depot *depot_of(unsigned class)
+struct depot *mcache_depot(unsigned class)
 {
 	return spanclass_is_typed(class) ? &typed_depots[class - SPANCLASS_TYPED] : &depots[class];
 }
@@ -111,7 +111,7 @@ void mcache_enable(unsigned class)
 	mcache_exchange_offset[class] =
 		(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) * sizeof(void *));
 	mcache_half_offset[class] = (uint16_t)((MAGAZINE_CAP_MAX - cap + cap / 2) * sizeof(void *));
-	depot_init(depot_of(class), clamp(depth, 2, DEPOT_DEPTH));
+	depot_init(mcache_depot(class), clamp(depth, 2, SLATE_DEPOT_MAGAZINES));
 }
 
 void mcache_disable(unsigned class)
@@ -247,12 +247,11 @@ static magtop_t top_up(unsigned class, magtop_t top)
 	unsigned count = magazine_count(top, capacity[class]);
 
 	if (count == 0) {
-		struct magazine *full = depot_pop(depot_of(class));
+		struct magazine *empty = top == MAGAZINE_DUMMY ? NULL : magazine_of(top);
+		struct magazine *full = depot_pop(mcache_depot(class), empty);
 
-		if (full) {
-			mcache_magazine_delete(top);
+		if (full)
 			return &full->slot[MAGAZINE_CAP_MAX];
-		}
 	}
 	if (top == MAGAZINE_DUMMY) {
 		struct magazine *mag = magazine_new();
@@ -396,18 +395,19 @@ bool slate_full_leftover(size_t give_index, magtop_t full)
 static magtop_t make_room(unsigned class, magtop_t give, const char *call)
 {
 	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	struct magazine *mag = NULL;
 
 	if (magazine_count(take, capacity[class]) <= capacity[class] / 2u) {
 		mcache_put_back(MCACHE_TAKE, class, give);
 		if (take != MAGAZINE_DUMMY)
 			return take;
-		give = MAGAZINE_DUMMY;
 	} else {
 		mcache_put_back(MCACHE_TAKE, class, take);
-		if (!depot_push(depot_of(class), magazine_of(give)))
+		if (!depot_push(mcache_depot(class), magazine_of(give), &mag))
 			return mcache_magazine_flush(class, give, call);
 	}
-	struct magazine *mag = magazine_new();
+	if (!mag)
+		mag = magazine_new();
 	return mag ? magazine_empty(mag, capacity[class]) : MAGAZINE_DUMMY;
 }
 
@@ -496,16 +496,24 @@ void mcache_ask_drain(void)
 	atomic_fetch_add_explicit(&mcache_drain_wanted, 1, memory_order_relaxed);
 }
 
+void mcache_return_depot(unsigned class, unsigned n)
+{
+	struct depot *depot = mcache_depot(class);
+	struct magazine *mag;
+
+	while (n-- > 0 && (mag = depot_pop(depot, NULL)) != NULL)
+		mcache_magazine_delete(
+			mcache_magazine_flush(class, &mag->slot[MAGAZINE_CAP_MAX], "slate_free"));
+	/* the empty ones are no more than that needed */
+	while (depot_count(depot) == 0 && (mag = depot_pop_empty(depot)) != NULL)
+		fixalloc_free(&magazines, mag);
+}
+
 void mcache_drain_depots(void)
 {
 	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
-		struct magazine *full;
-
-		if (!mcache_has_magazines(class))
-			continue;
-		while ((full = depot_pop(depot_of(class))) != NULL)
-			mcache_magazine_delete(mcache_magazine_flush(
-				class, &full->slot[MAGAZINE_CAP_MAX], "slate_free"));
+		if (mcache_has_magazines(class))
+			mcache_return_depot(class, ~0u);
 	}
 }
 
@@ -522,8 +530,9 @@ size_t mcache_cached(const struct mcache *cache, unsigned class)
 
 size_t mcache_depot_cached(unsigned class)
 {
-	return mcache_has_magazines(class) ? (size_t)depot_count(depot_of(class)) * capacity[class]
-					   : 0;
+	return mcache_has_magazines(class)
+		       ? (size_t)depot_count(mcache_depot(class)) * capacity[class]
+		       : 0;
 }
 
 size_t mcache_boot_cached(unsigned class)
@@ -550,15 +559,15 @@ bool mcache_holds(struct mcache *cache, unsigned class, const void *value)
 
 bool mcache_depot_holds(unsigned class, const void *value)
 {
-	struct depot *depot = depot_of(class);
+	struct depot *depot = mcache_depot(class);
 	bool found = false;
 
 	if (!mcache_has_magazines(class))
 		return false;
 	unsigned long irq = mm_lock_acquire(&depot->lock);
 
-	for (unsigned i = 0; i < depot->count && !found; i++)
-		found = magazine_holds(&depot->full[i]->slot[MAGAZINE_CAP_MAX], class, value);
+	for (struct magazine *mag = depot->full; mag && !found; mag = depot_next_locked(mag))
+		found = magazine_holds(&mag->slot[MAGAZINE_CAP_MAX], class, value);
 	mm_lock_release(&depot->lock, irq);
 	return found;
 }

@@ -183,6 +183,9 @@ void mcache_ask_drain(void);
  */
 void mcache_poll(void);
 
+/* The same for depots: one class a call, with locks. Interrupts as the caller has them. */
+void mcache_poll_depots(void);
+
 /* Everything in the depots goes home. */
 void mcache_drain_depots(void);
 

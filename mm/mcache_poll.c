@@ -8,8 +8,11 @@
 #include "mm/mcentral.h"
 #include "mm/percpu.h"
 
-/* Classes that one turn looks at. */
+/* Classes that one turn looks at; and for one whose depot holds anything. */
 #define POLL_CLASSES 8u
+#define POLL_DEPOTS  32u
+
+static _Atomic unsigned depot_class; /* (a) relaxed: whose turn it is, near enough */
 
 /* Send the newer half of a detached magazine home. */
 static magtop_t magazine_halve(unsigned class, magtop_t top)
@@ -92,4 +95,18 @@ void mcache_poll(void)
 		if (mcache_has_magazines(class) && poll_class(cache, class))
 			return;
 	}
+}
+
+void mcache_poll_depots(void)
+{
+	unsigned class = atomic_load_explicit(&depot_class, memory_order_relaxed);
+
+	for (unsigned i = 0; i < POLL_DEPOTS; i++) {
+		class = (class + 1) % MCACHE_ENTRIES;
+		if (mcache_has_magazines(class) && depot_count(mcache_depot(class)) > 0) {
+			mcache_return_depot(class, depot_turn(mcache_depot(class)));
+			break;
+		}
+	}
+	atomic_store_explicit(&depot_class, class, memory_order_relaxed);
 }

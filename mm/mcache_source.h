@@ -6,6 +6,7 @@
 #ifndef MM_MCACHE_SOURCE_H
 #define MM_MCACHE_SOURCE_H
 
+#include "mm/depot.h"
 #include "mm/mcache.h"
 
 static inline bool mcache_is_stack(unsigned class)
@@ -43,5 +44,9 @@ static inline bool mcache_has_magazines(unsigned class)
 magtop_t mcache_magazine_flush(unsigned class, magtop_t top, const char *call);
 void mcache_magazine_delete(magtop_t top);
 void mcache_put_back(enum mcache_side side, unsigned class, magtop_t top);
+
+/* A class's depot; send at most n of its magazines home. */
+struct depot *mcache_depot(unsigned class);
+void mcache_return_depot(unsigned class, unsigned n);
 
 #endif

@@ -260,6 +260,8 @@ void slate_poll(void)
 	mcache_drain_if_wanted();
 	deferred_run();
 	largecache_poll();
+	if (port_irq_enabled())
+		mcache_poll_depots();
 	scavenger_poll();
 	reclaim_poll();
 	onfree_poll(FINALIZERS_A_POLL);

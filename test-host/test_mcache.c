@@ -101,20 +101,70 @@ static void capacities_are_bounded_in_bytes(void **state)
 static void a_depot_is_a_bounded_stack(void **state)
 {
 	static struct magazine mags[4];
+	struct magazine *empty = &mags[0];
 	struct depot depot;
 
 	(void)state;
 	depot_init(&depot, 3);
-	assert_null(depot_pop(&depot));
-	for (int i = 0; i < 3; i++)
-		assert_true(depot_push(&depot, &mags[i]));
-	assert_false(depot_push(&depot, &mags[3]));
+	assert_null(depot_pop(&depot, NULL));
+	for (int i = 0; i < 3; i++) {
+		assert_true(depot_push(&depot, &mags[i], &empty));
+		assert_null(empty);
+	}
+	assert_false(depot_push(&depot, &mags[3], &empty));
 	assert_int_equal(depot_count(&depot), 3);
-	for (int i = 3; i-- > 0;)
-		assert_ptr_equal(depot_pop(&depot), &mags[i]);
-	assert_null(depot_pop(&depot));
-	depot_init(&depot, 1000);
-	assert_int_equal(depot.limit, DEPOT_DEPTH);
+	for (int i = 3; i-- > 0;) {
+		assert_ptr_equal(depot_pop(&depot, NULL), &mags[i]);
+		assert_null(mags[i].slot[0]);
+	}
+	assert_null(depot_pop(&depot, NULL));
+}
+
+static void a_depot_changes_full_for_empty(void **state)
+{
+	static struct magazine mags[4];
+	struct magazine *empty;
+	struct depot depot;
+
+	(void)state;
+	depot_init(&depot, 3);
+	/* nothing to be had: nothing stays */
+	assert_null(depot_pop(&depot, &mags[3]));
+	assert_null(depot_pop_empty(&depot));
+	assert_true(depot_push(&depot, &mags[0], &empty));
+	assert_ptr_equal(depot_pop(&depot, &mags[1]), &mags[0]);
+	assert_true(depot_push(&depot, &mags[0], &empty));
+	assert_ptr_equal(empty, &mags[1]);
+	assert_null(mags[1].slot[0]);
+	assert_ptr_equal(depot_pop(&depot, &mags[2]), &mags[0]);
+	assert_ptr_equal(depot_pop_empty(&depot), &mags[2]);
+	assert_null(depot_pop_empty(&depot));
+}
+
+static void idle_depots_shrink(void **state)
+{
+	static struct magazine mags[160];
+	struct magazine *empty;
+	struct depot depot;
+
+	(void)state;
+	depot_init(&depot, 160);
+	for (unsigned i = 0; i < 160; i++)
+		depot_push(&depot, &mags[i], &empty);
+	/* all of them came since the last turn */
+	assert_int_equal(depot_turn(&depot), 0);
+	/* nothing moved: half, but not more than a quarter of the limit at a time */
+	assert_int_equal(depot_turn(&depot), 41);
+	for (unsigned i = 0; i < 130; i++)
+		depot_pop(&depot, NULL);
+	/* 30 were not needed, but others were */
+	assert_int_equal(depot_turn(&depot), 0);
+	assert_int_equal(depot_turn(&depot), 15);
+	depot_push(&depot, &mags[0], &empty);
+	for (unsigned i = 0; i < 31; i++)
+		depot_pop(&depot, NULL);
+	assert_int_equal(depot_turn(&depot), 0);
+	assert_int_equal(depot_turn(&depot), 0);
 }
 
 /* ---- Take and give ---- */
@@ -414,6 +464,8 @@ int main(void)
 		BARE(the_dummy_is_empty_and_full),
 		CACHE(capacities_are_bounded_in_bytes),
 		BARE(a_depot_is_a_bounded_stack),
+		BARE(a_depot_changes_full_for_empty),
+		BARE(idle_depots_shrink),
 		CACHE(the_newest_freed_is_taken_next),
 		CACHE(a_pair_stays_in_the_cache),
 		CACHE(no_unlucky_number_of_live_objects),

@@ -279,6 +279,21 @@ static void test_nmi_double_free_is_a_report(void **state)
 	assert_non_null(reported());
 }
 
+static void test_idle_depots_go_home(void **state)
+{
+	static void *objects[4000];
+
+	(void)state;
+	for (unsigned i = 0; i < 4000; i++)
+		objects[i] = slate_alloc(64);
+	for (unsigned i = 0; i < 4000; i++)
+		slate_free(objects[i]);
+	assert_true(mcache_depot_cached(class) > 0);
+	poll_rounds(1);
+	assert_int_equal(mcache_depot_cached(class), 0);
+	assert_int_equal(slate_validate(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +313,7 @@ int main(void)
 		POLL(test_flush_ends_what_another_cpu_deferred),
 		POLL(test_nmi_never_enters_the_heap),
 		POLL(test_nmi_double_free_is_a_report),
+		POLL(test_idle_depots_go_home),
 	};
 
 	return cmocka_run_group_tests_name("poll", tests, NULL, NULL);

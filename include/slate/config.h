@@ -55,6 +55,17 @@
 #endif
 
 /*
+ * Between the CPUs wait full magazines, of each class at most so many, and so many bytes of
+ * objects. slate_poll() sends home what stays unused, where interrupts are enabled.
+ */
+#ifndef SLATE_DEPOT_BYTES
+#define SLATE_DEPOT_BYTES (4u << 20)
+#endif
+#ifndef SLATE_DEPOT_MAGAZINES
+#define SLATE_DEPOT_MAGAZINES 32
+#endif
+
+/*
  * What RESERVE requests find when nobody else gets any more: of each node's memory that part, as a
  * shift (11: 0.05 %), and at most so many frames.
  */
