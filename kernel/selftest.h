@@ -24,6 +24,7 @@ extern const struct pure_test selftest_hotplug[];
 extern const struct pure_test selftest_cpu[];
 extern const struct pure_test selftest_nmi[];
 extern const struct pure_test selftest_sweep[];
+extern const struct pure_test selftest_migrate[];
 extern const struct pure_test selftest_misuse[];
 extern const struct pure_test selftest_memory[];
 extern const struct pure_test selftest_pressure[];
