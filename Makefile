@@ -11,7 +11,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 ARCH  ?= x86_64
 DEBUG ?= 0
-MODE  := $(if $(filter 1,$(DEBUG)),debug,release)
+PROTECT ?= rseq
+MODE  := $(if $(filter 1,$(DEBUG)),debug,release)$(if $(filter irqoff,$(PROTECT)),-irqoff)
 BUILD ?= build/$(ARCH)-$(MODE)
 V     ?= 0
 Q     := $(if $(filter 1,$(V)),,@)
@@ -67,6 +68,7 @@ help:
 #help Variables
 #help   ARCH=x86_64|aarch64|arm   default x86_64; arm: lib only
 #help   DEBUG=1                   mode debug: assertions, lock ranks
+#help   PROTECT=irqoff            a kernel that masks interrupts instead of restartable sequences
 #help   LLVM=1                    clang and lld
 #help   CROSS_COMPILE=PREFIX      default aarch64-linux-gnu-, arm-none-eabi-
 #help   SLATE_CFLAGS=FLAGS        code model, -DSLATE_X=VALUE (include/slate/config.h), come last

@@ -34,7 +34,8 @@ usage() {
 		  -h, --help        this text
 
 		Without --run the kernel's shell talks on this terminal; `poweroff` or Ctrl-A x ends it.
-		DEBUG=1 in the environment boots the debug build; LLVM=1 and CROSS_COMPILE= go to make.
+		DEBUG=1 in the environment boots the debug build, PROTECT=irqoff the one whose allocator
+		masks interrupts; LLVM=1 and CROSS_COMPILE= go to make.
 		A -M, -cpu or -kernel after -- replaces the one chosen here.
 	END
 }
@@ -75,7 +76,7 @@ parse_options() {
 		--gdb) gdb=1 && continue ;;
 		--dry-run) dry_run=1 && continue ;;
 		--) raw=("$@") && break ;;
-		DEBUG=[01] | LLVM=[01]) export "${option?}" && continue ;;
+		DEBUG=[01] | LLVM=[01] | PROTECT=rseq | PROTECT=irqoff) export "${option?}" && continue ;;
 		--*=*)
 			value=${option#*=}
 			option=${option%%=*}
@@ -146,7 +147,8 @@ install_packages() {
 # One make at a time: test runs start several of these scripts.
 build_kernel() {
 	mkdir -p build
-	flock build/.lock make -s -j2 all "ARCH=$arch" "DEBUG=${DEBUG:-0}" "LLVM=${LLVM:-0}" >&2
+	flock build/.lock make -s -j2 all "ARCH=$arch" "DEBUG=${DEBUG:-0}" "LLVM=${LLVM:-0}" \
+		"PROTECT=${PROTECT:-rseq}" >&2
 }
 
 # GRUB quotes a word with blanks again and escapes its quotes; the kernel undoes that (kernel/shell.c).
@@ -236,7 +238,9 @@ main() {
 	check_options
 	[ "$has_run" -eq 0 ] || : "${timeout:=300}"
 	[ "$has_run" -eq 0 ] || command_line="run=\"$run\""
-	kernel=build/$arch-$([ "${DEBUG:-0}" = 1 ] && echo debug || echo release)/slate
+	kernel=build/$arch-$([ "${DEBUG:-0}" = 1 ] && echo debug || echo release)
+	[ "${PROTECT:-rseq}" != irqoff ] || kernel+=-irqoff
+	kernel+=/slate
 	[ "$arch" = x86_64 ] && kernel+=.elf || kernel+=.img
 
 	machine_command

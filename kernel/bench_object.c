@@ -316,5 +316,8 @@ const struct bench bench_objects[] = {
 	{"large_pair", BENCH_OBJECT, 131072, run_large},
 	{"large_pair", BENCH_OBJECT, 1048576, run_large},
 	{"realloc_copy", BENCH_OBJECT, 128, run_realloc},
+#if SLATE_PROTECT == SLATE_PROTECT_IRQOFF
+	{"object_pair_irqoff", BENCH_OBJECT, 64, run_pair},
+#endif
 	{0},
 };

@@ -125,8 +125,9 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
 	return object;
 }
 
-/* Behind the sequence, or instead of it. */
-void *slate_alloc_slow(size_t size_bytes)
+/* Behind the sequence, or instead of it; never in line, where it would cost the fast path a stack
+ * frame. */
+__attribute__((noinline)) void *slate_alloc_slow(size_t size_bytes)
 {
 	if (size_bytes > SIZECLASS_SMALL_MAX)
 		return size_bytes <= SIZECLASS_MAX_BYTES
@@ -364,7 +365,7 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 	free_object(object, arena_class(virt_to_pfn(object)), "slate_free_sized");
 }
 
-void *slate_alloc_index_slow(size_t take_index)
+__attribute__((noinline)) void *slate_alloc_index_slow(size_t take_index)
 {
 	unsigned span_class = (unsigned)take_index - MCACHE_TAKE;
 	void *object = mcache_take_slow(span_class);
@@ -391,35 +392,66 @@ void slate_give_index_slow(size_t give_index, void *object)
 /* With restartable sequences arch/ARCH/rseq.S defines these. */
 void *(slate_alloc)(size_t size_bytes)
 {
-	if (size_bytes <= SIZECLASS_MAX_BYTES)
-		return alloc_class(sizeclass_of(size_bytes) << 1, 0);
-	return alloc_large(size_bytes, 0, 0);
+	if (size_bytes > SIZECLASS_SMALL_MAX)
+		return slate_alloc_slow(size_bytes);
+
+	void *object = percpu_take(sizeclass_of(size_bytes) << 1);
+
+	return object ? object : slate_alloc_slow(size_bytes);
 }
 
 void *slate_alloc_index(size_t take_index)
 {
-	return alloc_class((unsigned)take_index - MCACHE_TAKE, 0);
+	void *object = percpu_take(take_index - MCACHE_TAKE);
+
+	return object ? object : slate_alloc_index_slow(take_index);
 }
 
 void slate_give_index(size_t give_index, void *object)
 {
-	if (!percpu_give((unsigned)give_index - MCACHE_GIVE, object))
+	if (!percpu_give(give_index - MCACHE_GIVE, object))
 		slate_give_index_slow(give_index, object);
+}
+
+/*
+ * The class byte of an object in the window, else PAGECLASS_NONE. The rotation carries the low
+ * three bits to the top, so one compare refuses foreign, unmapped and misaligned pointers, and
+ * NULL.
+ */
+static inline unsigned window_class(const void *object)
+{
+	size_t at = (uintptr_t)object - arena_window.base;
+
+	at = at >> 3 | at << (8 * sizeof(at) - 3);
+	if (SLATE_DEBUG || at >= arena_window.bytes >> 3)
+		return PAGECLASS_NONE;
+	/* acquire: as in arena_class() */
+	return atomic_load_explicit(&arena_window.class_of[at >> (SLATE_PAGE_SHIFT - 3)],
+				    memory_order_acquire);
+}
+
+/* Classes without magazines have a give top that always looks full. */
+void slate_free(void *object)
+{
+	if (!percpu_give(window_class(object), object))
+		slate_free_slow(object);
 }
 
 void slate_free_index(void *object, size_t size_and_index)
 {
-	slate_free_index_slow(object, size_and_index);
-}
+	unsigned class = window_class(object);
 
-void slate_free(void *object)
-{
-	slate_free_slow(object);
+	if (class != (size_and_index & 0xff) || !percpu_give(class, object))
+		slate_free_index_slow(object, size_and_index);
 }
 
 void(slate_free_sized)(void *object, size_t size_bytes)
 {
-	slate_free_sized_slow(object, size_bytes);
+	unsigned class = window_class(object);
+
+	if (size_bytes > SIZECLASS_SMALL_MAX || sizeclass_of(size_bytes) != class >> 1 ||
+	    !percpu_give(class, object))
+		slate_free_sized_slow(object, size_bytes);
 }
 #endif
 

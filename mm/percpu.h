@@ -30,13 +30,13 @@ static inline void percpu_set_cache(struct mcache *cache)
 }
 
 /* Pop from this CPU's take magazine; NULL when it is empty. */
-static inline void *percpu_take(unsigned class)
+static inline void *percpu_take(size_t class)
 {
 	return slate_rseq_take(MCACHE_TAKE + class);
 }
 
 /* Push onto this CPU's give magazine; false when it is full. */
-static inline bool percpu_give(unsigned class, void *object)
+static inline bool percpu_give(size_t class, void *object)
 {
 	return slate_rseq_give(MCACHE_GIVE + class, object);
 }
@@ -114,11 +114,30 @@ static inline void percpu_end(unsigned long state)
 
 #else
 
+/* What the fast paths call: the kernel's hooks, or their bodies in line (port.h). */
+#ifndef SLATE_PORT_INLINE
+static inline unsigned long port_irq_save_inline(void)
+{
+	return port_irq_save();
+}
+
+static inline void port_irq_restore_inline(unsigned long state)
+{
+	port_irq_restore(state);
+}
+
+static inline unsigned long port_cpu_inline(void)
+{
+	return port_cpu();
+}
+#endif
+
 static inline struct mcache *percpu_cache(void)
 {
+	if (__builtin_expect(!mcache_any_online, 0))
+		return &mcache_boot;
 	/* relaxed: the entry is this CPU's own, stored by itself */
-	return mcache_any_online ? atomic_load_explicit(&mcaches[mm_cpu()], memory_order_relaxed)
-				 : &mcache_boot;
+	return atomic_load_explicit(&mcaches[port_cpu_inline()], memory_order_relaxed);
 }
 
 /* The number is enough to find it. */
@@ -129,17 +148,17 @@ static inline void percpu_set_cache(struct mcache *cache)
 
 static inline unsigned long percpu_begin(void)
 {
-	return port_irq_save();
+	return port_irq_save_inline();
 }
 
 static inline void percpu_end(unsigned long state)
 {
-	port_irq_restore(state);
+	port_irq_restore_inline(state);
 }
 
 #endif
 
-static inline void *percpu_take(unsigned class)
+static inline void *percpu_take(size_t class)
 {
 	unsigned long irq = percpu_begin();
 	struct mcache *cache = percpu_cache();
@@ -152,7 +171,7 @@ static inline void *percpu_take(unsigned class)
 	return object;
 }
 
-static inline bool percpu_give(unsigned class, void *object)
+static inline bool percpu_give(size_t class, void *object)
 {
 	unsigned long irq = percpu_begin();
 	struct mcache *cache = percpu_cache();

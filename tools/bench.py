@@ -5,6 +5,8 @@
     tools/bench.py [FILTER]   FILTER: a row's name or a group (page, object), as for the kernel's bench command
     tools/bench.py --linux=DIR [FILTER]   Linux's figures from DIR/<arch>/rows (tools/bench-linux.sh), in a run just now
 
+A second kernel, built with PROTECT=irqoff, adds the row object_pair_irqoff.
+
 Under -icount every instruction takes one virtual nanosecond, so the digits are the same on every run and machine.
 Linux's figures stand in tools/linux-figures.txt unless they are measured in the same run. Ends with the text size of the library on all architectures.
 """
@@ -16,6 +18,7 @@ import sys
 ARCHES = ("x86_64", "aarch64")
 ROW = re.compile(r"^bench (\S+) (\S+) (\S+) (-?[0-9.]+)\s*$")
 TIMEOUT = "180"
+IRQOFF_ROW = "object_pair_irqoff"  # of the kernel whose allocator masks interrupts
 
 
 def read_figures():
@@ -49,10 +52,10 @@ def use_measured(figures, directory):
         figures[key] = tuple(measured.get(arch, {}).get(key, "-") for arch in ARCHES) + (goal,)
 
 
-def run(arch, words):
-    """All rows that the kernel printed, in order."""
+def run(arch, words, *build):
+    """All rows that the kernel printed, in order. build: NAME=VALUE, another kernel than the usual one."""
     command = ["./qemu-run.sh", "--arch", arch, "--smp", "1", "--memory", "1G", "--icount", "--timeout", TIMEOUT,
-               "--run", " ".join(["bench"] + words)]
+               "--run", " ".join(["bench"] + words), *build]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace", check=False)
     rows = read_rows(result.stdout.splitlines())
     if result.returncode != 0 or not rows:
@@ -90,7 +93,11 @@ def main():
     for word in sys.argv[1:]:
         if word.startswith("--linux="):
             use_measured(figures, word.split("=", 1)[1])
-    results = {arch: run(arch, words) for arch in ARCHES}
+    results = {}
+    for arch in ARCHES:
+        results[arch] = run(arch, words) if words != [IRQOFF_ROW] else {}
+        if not words or words[0] in ("object", IRQOFF_ROW):
+            results[arch].update(run(arch, [IRQOFF_ROW], "PROTECT=irqoff"))
     complete = print_table(results, figures)
     sys.stdout.flush()
     print_sizes()

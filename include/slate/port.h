@@ -33,6 +33,13 @@ unsigned port_cpu(void);
  */
 void port_panic(const struct slate_report *report);
 
+/*
+ * The build that masks interrupts calls the three above in each allocation and each free. A header
+ * that defines them once more as static inlines, port_irq_save_inline(),
+ * port_irq_restore_inline() and port_cpu_inline(), and SLATE_PORT_INLINE, halves what a pair costs:
+ * -include it by SLATE_CFLAGS. The functions stay required.
+ */
+
 /* ---- Optional ---- */
 
 /* One line of text without a newline. Default: nothing. */
