@@ -11,6 +11,7 @@
 
 _Static_assert(SIZECLASS_MAX_ELEMS <= 8 * MSPAN_BITS_BYTES, "a bitmap holds a bit per object");
 _Static_assert(SIZECLASS_MAX_ELEMS <= UINT16_MAX, "counts are 16 bits");
+_Static_assert(sizeof(struct mspan) <= 128, "tools/mksizeclasses.py counts on it");
 
 /* Bit j of entry i: state i may become state j. See mspan_transition(). */
 static const uint8_t may_become[MSPAN_STATES] = {

@@ -8,7 +8,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 
-#define CLASS_BYTES 1024u
+#define CLASS_BYTES 2048u
 
 static unsigned class;
 static unsigned per_span;

@@ -43,7 +43,8 @@ STRUCT_BYTES = 128
 BITS_BYTES = 128
 OVERHEAD = 0.0125
 FEW_FROM = 257
-FEW_OVERHEAD = 0.0325  # one frame without a tail
+FEW_OVERHEAD = 0.0325  # two frames with half of it as the tail
+FEW_PAGES = 2  # a span takes as long to make as dozens of objects to give
 TAIL = 0.02
 LEFT = 0.1  # of all objects, after that free
 KEPT = 0.3
@@ -58,9 +59,9 @@ def overhead_bytes(size, pages):
 @functools.cache
 def span_pages(size):
     """The shortest span whose overhead is small, or else the span with the least."""
-    bound = OVERHEAD if size < FEW_FROM else FEW_OVERHEAD
+    bound, first = (OVERHEAD, 1) if size < FEW_FROM else (FEW_OVERHEAD, FEW_PAGES)
     best = None
-    for pages in range(1, MAX_PAGES + 1):
+    for pages in range(first, MAX_PAGES + 1):
         elems = pages * PAGE // size
         if elems == 0:
             continue
