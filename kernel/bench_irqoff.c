@@ -15,6 +15,7 @@
 #include "kernel/bench.h"
 #include "kernel/console.h"
 #include "kernel/irqoff.h"
+#include "kernel/irqoff_load.h"
 #include "kernel/selftest.h"
 
 #define GOAL        2000
@@ -248,6 +249,7 @@ static bool run_irqoff(const struct bench *row)
 		return false;
 	irqoff_start();
 	/* once in all memory, once where there is little */
+	irqoff_load();
 	all_frames();
 	set_aside();
 	workload();

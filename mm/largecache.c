@@ -13,8 +13,9 @@
 #include "mm/largepair.h"
 #include "mm/mheap.h"
 
-/* Spans that one stretch with interrupts off takes out: some 30 instructions each. */
-#define EVICT_MAX 8u
+/* Spans that one stretch with interrupts off takes out: up to 250 instructions each, where few bins
+ * are in use. */
+#define EVICT_MAX 6u
 
 /* Calls of slate_poll() between two looks, as many as the magazines of a class have; and spans
  * that one look sends home at most, for a tick's time is short. */

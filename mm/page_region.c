@@ -138,15 +138,6 @@ static inline bool is_whole(size_t bit, size_t n)
 	return ((bit | n) & PAGE_CHUNK_MASK) == 0 && n > PAGE_CHUNK_PAGES;
 }
 
-/* May the words of [bit, bit + n) change? */
-static inline bool may_change(const struct page_region *region, size_t bit, size_t n)
-{
-	size_t first = bit >> PAGE_CHUNK_SHIFT;
-	size_t last = (bit + n - 1) >> PAGE_CHUNK_SHIFT;
-
-	return first == last || is_whole(bit, n) || to_settle(region, first, last) < 2;
-}
-
 /* ---- Bits ---- */
 
 /* The words that hold [bit, bit + n), and which bits of the first and of the last: two words at
@@ -170,7 +161,27 @@ static inline struct word_range word_range(const struct page_region *region, siz
 	};
 }
 
-static inline void note_words(struct page_region *region, size_t bit, size_t n)
+/* Lie the bits [bit, bit + n) in the chunks that changed last? Then the tree need not know. */
+static inline bool is_noted(const struct page_region *region, size_t bit, size_t n)
+{
+	size_t first = bit >> PAGE_CHUNK_SHIFT;
+	size_t last = (bit + n - 1) >> PAGE_CHUNK_SHIFT;
+
+	return first == region->pending[0] && (last == first || last == region->pending[1]);
+}
+
+/* If not: may they change? */
+static __attribute__((noinline)) bool may_change(const struct page_region *region, size_t bit,
+						 size_t n)
+{
+	size_t first = bit >> PAGE_CHUNK_SHIFT;
+	size_t last = (bit + n - 1) >> PAGE_CHUNK_SHIFT;
+
+	return first == last || is_whole(bit, n) || to_settle(region, first, last) < 2;
+}
+
+/* And they have changed. */
+static __attribute__((noinline)) void note_words(struct page_region *region, size_t bit, size_t n)
 {
 	size_t first = bit >> PAGE_CHUNK_SHIFT;
 	size_t last = (bit + n - 1) >> PAGE_CHUNK_SHIFT;
@@ -178,7 +189,7 @@ static inline void note_words(struct page_region *region, size_t bit, size_t n)
 	/* summaries of whole chunks cost little, and share the way up */
 	if (is_whole(bit, n))
 		page_tree_update(&region->tree, region->bitmap, first, last + 1);
-	else if (first != region->pending[0] || (last != first && last != region->pending[1]))
+	else
 		page_region_note(region, first, last);
 }
 
@@ -196,70 +207,92 @@ void page_region_take_back(struct page_region *region, size_t bit, size_t n)
 	}
 }
 
+/* Four at a time, mostly: the loop costs as much as the work. */
+static inline void fill_words(bitword_t *word, const bitword_t *end, bitword_t value)
+{
+	for (; end - word >= 4; word += 4) {
+		word[0] = value;
+		word[1] = value;
+		word[2] = value;
+		word[3] = value;
+	}
+	while (word < end)
+		*word++ = value;
+}
+
+/*
+ * Turn over words that are all of them `from`, which is 0 or all ones. False, and nothing happens,
+ * if one is not.
+ */
+static inline bool turn_words(bitword_t *first, const bitword_t *end, bitword_t from)
+{
+	bitword_t *word = first;
+
+	for (; end - word >= 4; word += 4) {
+		if ((word[0] ^ from) | (word[1] ^ from) | (word[2] ^ from) | (word[3] ^ from))
+			goto undo;
+		fill_words(word, word + 4, ~from);
+	}
+	for (; word < end; word++) {
+		if (*word != from)
+			goto undo;
+		*word = ~from;
+	}
+	return true;
+undo:
+	fill_words(first, word, from);
+	return false;
+}
+
 bool page_region_take_words(struct page_region *region, size_t bit, size_t n)
 {
 	struct word_range range = word_range(region, bit, n);
-	bitword_t *word;
+	bool noted = is_noted(region, bit, n);
 
 	if ((*range.first & range.first_mask) || (*range.last & range.last_mask) ||
-	    !may_change(region, bit, n))
+	    (!noted && !may_change(region, bit, n)) || !turn_words(range.first + 1, range.last, 0))
 		return false;
-	/* one pass: what was turned over when it fails is turned back */
-	for (word = range.first + 1; word < range.last; word++) {
-		if (*word)
-			goto undo;
-		*word = ~(bitword_t)0;
-	}
 	*range.first |= range.first_mask;
 	*range.last |= range.last_mask;
 	region->free_pages -= n;
 	if (region->released_pages)
 		page_region_take_back(region, bit, n);
 	page_region_hints_taken(region, bit, n);
-	note_words(region, bit, n);
+	if (!noted)
+		note_words(region, bit, n);
 	return true;
-undo:
-	while (--word > range.first)
-		*word = 0;
-	return false;
 }
 
 bool page_region_clear_words(struct page_region *region, size_t bit, size_t n)
 {
 	struct word_range range = word_range(region, bit, n);
+	bool noted = is_noted(region, bit, n);
 
-	if (!may_change(region, bit, n))
+	if (!noted && !may_change(region, bit, n))
 		return false;
 	*range.first &= ~range.first_mask;
-	for (bitword_t *word = range.first + 1; word < range.last; word++)
-		*word = 0;
+	fill_words(range.first + 1, range.last, 0);
 	*range.last &= ~range.last_mask;
 	region->free_pages += n;
-	note_words(region, bit, n);
+	if (!noted)
+		note_words(region, bit, n);
 	return true;
 }
 
 bool page_region_give_words(struct page_region *region, size_t bit, size_t n)
 {
 	struct word_range range = word_range(region, bit, n);
-	bitword_t *word;
+	bool noted = is_noted(region, bit, n);
 
 	if ((~*range.first & range.first_mask) || (~*range.last & range.last_mask) ||
-	    !may_change(region, bit, n))
+	    (!noted && !may_change(region, bit, n)) ||
+	    !turn_words(range.first + 1, range.last, ~(bitword_t)0))
 		return false;
-	for (word = range.first + 1; word < range.last; word++) {
-		if (~*word)
-			goto undo;
-		*word = 0;
-	}
 	*range.first &= ~range.first_mask;
 	*range.last &= ~range.last_mask;
 	region->free_pages += n;
 	page_region_hints_given(region, bit, n);
-	note_words(region, bit, n);
+	if (!noted)
+		note_words(region, bit, n);
 	return true;
-undo:
-	while (--word > range.first)
-		*word = ~(bitword_t)0;
-	return false;
 }

@@ -62,7 +62,12 @@ static inline bool pagealloc_free_hinted(struct pagealloc *pa, pfn_t pfn, size_t
 		freed = page_region_give_last_run(region);
 	} else {
 		region = pa->recent;
-		freed = region && page_region_holds(region, pfn, n) && arena_is_all_free(pfn, n) &&
+		/* to look at many class bytes and to settle a chunk is too much for one lock hold
+		 */
+		freed = region && page_region_holds(region, pfn, n) &&
+			(n <= BITWORD_BITS ||
+			 page_region_has_room(region, pfn.v - region->origin, n)) &&
+			arena_is_all_free(pfn, n) &&
 			page_region_give(region, pfn.v - region->origin, n);
 		if (freed)
 			pagealloc_note_given_locked(pa, region);
