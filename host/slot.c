@@ -8,8 +8,12 @@
  */
 #include "host/slot.h"
 
+#include <errno.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <slate/port.h>
 #include <slate/slate.h>
@@ -68,23 +72,56 @@ unsigned port_cpu(void)
 
 /* ---- Inside ---- */
 
+/* (c) the system can make all threads of the process pass a barrier */
+static bool have_membarrier;
+
+static bool membarrier(int command)
+{
+	int saved = errno;
+	bool done = syscall(SYS_membarrier, command, 0, 0) == 0;
+
+	errno = saved;
+	return done;
+}
+
+/* Between the store that says who comes and the look at who else does. Seldom means fork(): the
+ * system has all others pass a barrier then, so that often needs none of its own. */
+static inline void barrier_often(void)
+{
+	if (have_membarrier)
+		atomic_signal_fence(memory_order_seq_cst);
+	else
+		atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void barrier_seldom(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	/* a child may have to register anew */
+	if (have_membarrier && !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) &&
+	    membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+		membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
 /*
  * Either fork() sees that somebody is inside and waits, or who comes in sees that somebody forks:
- * both store, then load, in the one order of sequentially consistent operations.
+ * both store, pass a barrier, then load.
  */
 static void come_in(struct slot *slot)
 {
-	atomic_store_explicit(&slot->inside, true, memory_order_seq_cst);
 	for (;;) {
-		unsigned *who = atomic_load_explicit(&forking, memory_order_seq_cst);
+		/* relaxed: the barrier orders it; pairs with barrier_seldom() */
+		atomic_store_explicit(&slot->inside, true, memory_order_relaxed);
+		barrier_often();
+		/* acquire: pairs with the release at the end of a fork */
+		unsigned *who = atomic_load_explicit(&forking, memory_order_acquire);
 
 		if (!who || who == &slot_number)
 			return;
-		atomic_store_explicit(&slot->inside, false, memory_order_seq_cst);
+		atomic_store_explicit(&slot->inside, false, memory_order_release);
 		/* relaxed: the look above decides */
 		while (atomic_load_explicit(&forking, memory_order_relaxed))
 			port_relax();
-		atomic_store_explicit(&slot->inside, true, memory_order_seq_cst);
 	}
 }
 
@@ -260,17 +297,19 @@ static void fork_prepare(void)
 		none = NULL;
 		port_relax();
 	}
-	/* seq_cst: see come_in(); also acquire, for what was done inside */
+	barrier_seldom();
+	/* acquire: pairs with the release in go_out(), for what was done inside */
 	for (unsigned i = 0; i < SLATE_MAX_CPUS; i++) {
 		while (i != slot_number &&
-		       atomic_load_explicit(&slots[i].inside, memory_order_seq_cst))
+		       atomic_load_explicit(&slots[i].inside, memory_order_acquire))
 			port_relax();
 	}
 }
 
 static void fork_parent(void)
 {
-	atomic_store_explicit(&forking, NULL, memory_order_seq_cst);
+	/* release: pairs with the acquire in come_in() */
+	atomic_store_explicit(&forking, NULL, memory_order_release);
 }
 
 /* The only thread. Who waited for the shared slot is not here to take it. */
@@ -298,6 +337,7 @@ void slot_start(void)
 
 void slot_hooks(void)
 {
+	have_membarrier = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 	have_key = pthread_key_create(&key, thread_ended) == 0;
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 	if (have_key && slot_number != SLOT_NO)

@@ -233,8 +233,10 @@ static void count_event(size_t offset)
 	unsigned long irq = port_irq_save();
 	_Atomic size_t *counter = (_Atomic size_t *)((char *)percpu_cache() + offset);
 
-	/* relaxed: a figure for statistics */
-	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	/* relaxed: a figure for statistics, which this CPU alone writes */
+	size_t n = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, n + 1, memory_order_relaxed);
 	port_irq_restore(irq);
 }
 
