@@ -7,6 +7,8 @@
 #include "arch/arch.h"
 #include "kernel/bench.h"
 #include "kernel/main.h"
+#include "kernel/selftest.h"
+#include "mm/pagealloc.h"
 #include "mm/arena.h"
 #include "mm/spanof.h"
 
@@ -200,6 +202,52 @@ static bool run_in_heap(const struct bench *row)
 	return bench_pair(row, round_in_heap);
 }
 
+/*
+ * The longest way to one frame: a node of that many GiB, made up, of which one frame at its end is
+ * free. The hint points to its start, where two full chunks have changed since the tree was told.
+ */
+static struct pagealloc far_node;
+
+static void free_and_take(size_t frame)
+{
+	pagealloc_free(&far_node, (pfn_t){frame}, 1);
+	pagealloc_alloc_at(&far_node, (pfn_t){frame}, 1);
+}
+
+static uint64_t search_far(size_t pages)
+{
+	uint64_t start, ticks;
+	pfn_t pfn;
+
+	pagealloc_free(&far_node, (pfn_t){pages - 1}, 1);
+	free_and_take(3 * 512);
+	free_and_take(512);
+	start = arch_instructions();
+	pfn = pagealloc_alloc(&far_node, 1, NULL);
+	ticks = arch_instructions() - start;
+	return pfn.v == pages - 1 ? ticks : 0;
+}
+
+static bool run_search(const struct bench *row)
+{
+	const struct slate_page_constraints mapped = {.max = mapped_end(), .node = SLATE_ANY_NODE};
+	size_t pages = row->size << (30 - SLATE_PAGE_SHIFT);
+	size_t metadata = (pagealloc_region_bytes(pages) + SLATE_PAGE_SIZE - 1) >> SLATE_PAGE_SHIFT;
+	pfn_t pfn = slate_page_alloc(metadata, &mapped);
+	uint64_t ticks = 0;
+
+	if (pfn_is_none(pfn))
+		return false;
+	pagealloc_init(&far_node, 0);
+	if (pagealloc_add(&far_node, (pfn_t){0}, pages, slate_virt(pfn_to_paddr(pfn))) &&
+	    pagealloc_alloc_at(&far_node, (pfn_t){0}, pages))
+		ticks = bench_median(search_far, pages);
+	slate_page_free(pfn, metadata);
+	if (ticks)
+		bench_print_hundredths(row, bench_unit(), (size_t)ticks * 100);
+	return ticks != 0;
+}
+
 const struct bench bench_pages[] = {
 	{"page_pair", BENCH_PAGE, 1, run_pair},
 	{"page_pair", BENCH_PAGE, 2, run_pair},
@@ -208,6 +256,7 @@ const struct bench bench_pages[] = {
 	{"page_pair_uncached", BENCH_PAGE, 8, run_uncached},
 	{"page_pair_uncached", BENCH_PAGE, 512, run_uncached},
 	{"page_batch", BENCH_PAGE, 1, run_batch},
+	{"page_search", BENCH_PAGE, 1024, run_search},
 	{"stack_pair", BENCH_PAGE, 2, run_stack},
 	{"span_of", BENCH_PAGE, 1, run_span_of},
 	{"span_of_checked", BENCH_PAGE, 1, run_span_of_checked},

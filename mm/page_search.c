@@ -126,14 +126,15 @@ size_t page_search_one(const struct page_region *region)
 	size_t bit = region->first_free;
 	size_t found = zero_in_chunk(region->bitmap, bit);
 
+	if (found != PAGE_BIT_NONE)
+		return found;
 	/* pending chunks alone can turn out full, so this ends soon */
-	while (found == PAGE_BIT_NONE) {
+	do {
 		size_t chunk = page_tree_next_some(&region->tree, (bit >> PAGE_CHUNK_SHIFT) + 1);
 
 		bit = chunk << PAGE_CHUNK_SHIFT;
-		found = zero_in_chunk(region->bitmap, bit);
-	}
-	return found;
+	} while (page_chunk_is_full(region->bitmap + (bit >> BITWORD_SHIFT)));
+	return zero_in_chunk(region->bitmap, bit);
 }
 
 /* ---- A run ---- */

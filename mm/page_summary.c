@@ -55,6 +55,8 @@ bool page_summary_chunk(struct page_summary *node, const bitword_t *words)
 	uint32_t start, max;
 	uint32_t run = 0; /* zeros just before the word */
 
+	if (page_chunk_is_full(words))
+		return set(node, 0, 0, 0);
 	for (; *words == 0; run += BITWORD_BITS) {
 		if (++words == end)
 			return set(node, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES, PAGE_CHUNK_PAGES);

@@ -52,6 +52,16 @@ static inline bitword_t bitword_runs(bitword_t word, size_t n)
 	return word & (word >> (n - 32));
 }
 
+/* Are all frames of a chunk allocated? */
+static inline bool page_chunk_is_full(const bitword_t *words)
+{
+	for (unsigned i = 0; i < PAGE_CHUNK_WORDS; i += 4) {
+		if (~(words[i] & words[i + 1] & words[i + 2] & words[i + 3]))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Set *node to the summary of the PAGE_CHUNK_WORDS words of a chunk, in which a one is an
  * allocated frame; or of SUMMARY_FAN neighbours of span_pages each. Returns whether it was
