@@ -90,6 +90,30 @@ static bool run_mem_per_object(const struct bench *row)
 	return count == OBJECTS;
 }
 
+/*
+ * The same of tiny objects, which have no room for a chain: bulk calls into a table of pointers,
+ * and only what lies outside of it counts.
+ */
+static bool run_mem_per_tiny(const struct bench *row)
+{
+	size_t table_pages = OBJECTS * sizeof(void *) / SLATE_PAGE_SIZE + 1;
+	pfn_t table = slate_page_alloc(table_pages, NULL);
+
+	if (pfn_is_none(table))
+		return true;
+	void **objects = slate_virt(pfn_to_paddr(table));
+	size_t baseline = used_pages();
+	size_t count = slate_alloc_bulk(row->size, OBJECTS, objects, SLATE_NOSCAN);
+
+	if (count == OBJECTS)
+		bench_print_hundredths(row, "ratio",
+				       hundredths(used_pages() - baseline, row->size * OBJECTS));
+	slate_free_bulk(objects, count);
+	slate_page_free(table, table_pages);
+	slate_flush();
+	return count == OBJECTS;
+}
+
 /* ---- A long life ---- */
 
 struct trace {
@@ -213,6 +237,7 @@ const struct bench bench_memory[] = {
 	{"mem_per_object", BENCH_OBJECT, 100, run_mem_per_object},
 	{"mem_per_object", BENCH_OBJECT, 200, run_mem_per_object},
 	{"mem_per_object", BENCH_OBJECT, 600, run_mem_per_object},
+	{"mem_per_tiny", BENCH_OBJECT, 4, run_mem_per_tiny},
 	{"fragmentation", BENCH_OBJECT, TRACE, run_fragmentation},
 	{0},
 };

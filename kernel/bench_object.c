@@ -81,6 +81,7 @@ static uint64_t round_sized(size_t size)
 	return arch_instructions() - start;
 }
 
+PAIR_ROUND(round_tiny, slate_alloc_flags(size, SLATE_NOSCAN))
 PAIR_ROUND(round_zalloc, slate_zalloc(64))
 PAIR_ROUND(round_large, slate_alloc(size))
 
@@ -129,6 +130,11 @@ static bool run_typed(const struct bench *row)
 	bool done = bench_pair(row, round_typed);
 
 	return slate_cache_destroy(bench_cache) == SLATE_OK && done;
+}
+
+static bool run_tiny(const struct bench *row)
+{
+	return have_memory(row->size) && bench_pair(row, round_tiny);
 }
 
 static bool run_zalloc(const struct bench *row)
@@ -309,6 +315,8 @@ const struct bench bench_objects[] = {
 	{"object_batch_shuffled", BENCH_OBJECT, 1024, run_shuffled},
 	{"sized_pair", BENCH_OBJECT, 64, run_sized},
 	{"typed_pair", BENCH_OBJECT, 64, run_typed},
+	{"tiny_pair", BENCH_OBJECT, 4, run_tiny},
+	{"tiny_pair", BENCH_OBJECT, 8, run_tiny},
 	{"zalloc_pair", BENCH_OBJECT, 64, run_zalloc},
 	{"large_pair", BENCH_OBJECT, 16384, run_large},
 	{"large_pair", BENCH_OBJECT, 32768, run_large},

@@ -9,10 +9,11 @@
 
 size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags)
 {
+	bool is_tiny = object_is_tiny(size_bytes, 0, flags);
 	size_t got = 0;
 
-	if (size_bytes <= SIZECLASS_MAX_BYTES && !(flags & SLATE_ANYCTX) && !port_in_nmi() &&
-	    n > 0) {
+	if (!is_tiny && size_bytes <= SIZECLASS_MAX_BYTES && !(flags & SLATE_ANYCTX) &&
+	    !port_in_nmi() && n > 0) {
 		unsigned noscan = flags & SLATE_NOSCAN ? 1 : 0;
 
 		/* The first one by the ordinary way: it knows about start-up and about drains. */

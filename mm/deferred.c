@@ -16,6 +16,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/object.h"
+#include "mm/tiny.h"
 
 typedef void *next_fn(void *element);
 
@@ -76,7 +77,8 @@ static void run_chain(void *first, next_fn *next, void (*finish)(void *element))
 	}
 }
 
-/* The chain went through the object's first word. A stack has passed its checks when it was freed.
+/* The chain went through the object's first word; a tiny object's is a block without objects. A
+ * stack has passed its checks when it was freed.
  */
 static void finish_object(void *object)
 {
@@ -85,6 +87,10 @@ static void finish_object(void *object)
 
 	if (order < SLATE_STACK_ORDERS) {
 		mcache_give_slow(MCACHE_STACK + order, object, "slate_stack_free");
+		return;
+	}
+	if (span && span->page_class == PAGECLASS_TINY) {
+		tiny_finish(object);
 		return;
 	}
 	if (span && span->page_class == PAGECLASS_TYPED)

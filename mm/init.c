@@ -25,6 +25,7 @@
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
 #include "mm/shrinker.h"
+#include "mm/tiny.h"
 
 /*
  * One CPU comes online at a time. It has no rank and no part in the order of locks: it is taken
@@ -296,6 +297,8 @@ int slate_init(const struct slate_init_params *params)
 		if (mheap_may_serve(&mheaps[node], 1))
 			mcentral_add_node(node);
 	}
+	if (SLATE_TINY)
+		tiny_init();
 	/* release: pairs with the acquire in init_check() */
 	atomic_store_explicit(&initialised, true, memory_order_release);
 	return SLATE_OK;

@@ -15,10 +15,10 @@
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
+#include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
 
-#define OBJECT_ALIGN_MIN 8u
 #define RESERVE_SLOTS    31u
 
 /* Objects put aside, by the block; blocks come from a fixalloc. */
@@ -247,4 +247,12 @@ void kcache_reset(void)
 		      _Alignof(struct reserve_block));
 	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++)
 		kcaches[i] = (struct kcache){.taken = false};
+	if (!SLATE_TINY)
+		return;
+
+	struct kcache *tiny = kcache_of(SPANCLASS_TINY);
+
+	tiny->taken = true;
+	tiny->name = "tiny objects";
+	mm_lock_init(&tiny->lock, RANK_STACK_POOL);
 }

@@ -90,10 +90,10 @@ bool largecache_make_room(struct mspan *span)
 		if (weight > limit)
 			return false;
 
-		struct largecache *cache = largecache_begin(&irq);
+		struct largecache *cache = &percpu_hold(&irq)->large;
 		struct mspan *evicted = evict(cache, limit - weight, EVICT_MAX);
 
-		largecache_end(irq);
+		percpu_let_go(irq);
 		send_home(evicted);
 	} while (!largecache_keep(span));
 	return true;
@@ -116,10 +116,10 @@ void largecache_drain(void)
 
 	do {
 		unsigned long irq;
-		struct largecache *cache = largecache_begin(&irq);
+		struct largecache *cache = &percpu_hold(&irq)->large;
 
 		evicted = evict(cache, 0, EVICT_MAX);
-		largecache_end(irq);
+		percpu_let_go(irq);
 		send_home(evicted);
 	} while (evicted);
 }
@@ -127,7 +127,7 @@ void largecache_drain(void)
 void largecache_poll(void)
 {
 	unsigned long irq;
-	struct largecache *cache = largecache_begin(&irq);
+	struct largecache *cache = &percpu_hold(&irq)->large;
 	size_t held = largecache_held(cache);
 	size_t limit = read(&largecache_limit);
 	struct mspan *evicted = NULL;
@@ -139,7 +139,7 @@ void largecache_poll(void)
 		evicted = evict(cache, keep < limit ? keep : limit, POLL_MAX);
 		cache->low = largecache_held(cache);
 	}
-	largecache_end(irq);
+	percpu_let_go(irq);
 	send_home(evicted);
 }
 

@@ -17,25 +17,6 @@
 /* Spans of a bin that are looked at for the right length. */
 #define LARGECACHE_SEARCH 4u
 
-static inline struct largecache *largecache_begin(unsigned long *irq)
-{
-#if SLATE_PROTECT == SLATE_PROTECT_THREAD
-	*irq = 0;
-#else
-	*irq = port_irq_save();
-#endif
-	return &percpu_cache()->large;
-}
-
-static inline void largecache_end(unsigned long irq)
-{
-#if SLATE_PROTECT == SLATE_PROTECT_THREAD
-	(void)irq;
-#else
-	port_irq_restore(irq);
-#endif
-}
-
 /* relaxed, both: the figure is this CPU's own; others read it for statistics */
 static inline size_t largecache_held(const struct largecache *cache)
 {
@@ -80,7 +61,7 @@ static inline struct mspan *largecache_take(size_t pages, size_t align_bytes)
 	    largecache_held_pages(atomic_load_explicit(&largecache_limit, memory_order_relaxed)))
 		return NULL;
 
-	struct largecache *cache = largecache_begin(&irq);
+	struct largecache *cache = &percpu_hold(&irq)->large;
 	struct mspan **place =
 		largecache_find(&cache->bins[largecache_bin(pages)], pages, align_bytes);
 
@@ -95,7 +76,7 @@ static inline struct mspan *largecache_take(size_t pages, size_t align_bytes)
 			cache->low = held;
 		mspan_set_state(span, MSPAN_IN_USE);
 	}
-	largecache_end(irq);
+	percpu_let_go(irq);
 	return span;
 }
 
@@ -103,7 +84,7 @@ static inline struct mspan *largecache_take(size_t pages, size_t align_bytes)
 static inline bool largecache_keep(struct mspan *span)
 {
 	unsigned long irq;
-	struct largecache *cache = largecache_begin(&irq);
+	struct largecache *cache = &percpu_hold(&irq)->large;
 	size_t held = largecache_held(cache) + largecache_weight(span->pages);
 	/* relaxed: see its declaration */
 	bool room = held <= atomic_load_explicit(&largecache_limit, memory_order_relaxed);
@@ -116,7 +97,7 @@ static inline bool largecache_keep(struct mspan *span)
 		largecache_set_held(cache, held);
 		mspan_set_state(span, MSPAN_CACHED);
 	}
-	largecache_end(irq);
+	percpu_let_go(irq);
 	return room;
 }
 

@@ -21,9 +21,8 @@
 #include "mm/onfree.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
+#include "mm/tiny.h"
 #include "mm/words.h"
-
-#define OBJECT_ALIGN_MIN 8u
 
 static unsigned noscan_of(unsigned flags)
 {
@@ -108,7 +107,13 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 	return (void *)span->base;
 }
 
-void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
+/* NULL: no block to be had, or an NMI asks; an object of the smallest class serves as well. */
+static void *alloc_tiny(size_t size_bytes, unsigned flags)
+{
+	return (flags & SLATE_ANYCTX) || port_in_nmi() ? NULL : tiny_alloc(size_bytes);
+}
+
+static void *alloc_any(size_t size_bytes, size_t align_bytes, unsigned flags)
 {
 	unsigned sizeclass = 0;
 
@@ -117,9 +122,18 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
 	else if (size_bytes <= SIZECLASS_MAX_BYTES && align_bytes <= SLATE_PAGE_SIZE)
 		sizeclass = sizeclass_of_aligned(size_bytes, align_bytes);
 
-	void *object = sizeclass ? alloc_class(sizeclass << 1 | noscan_of(flags), flags)
-				 : alloc_large(size_bytes ? size_bytes : 1, align_bytes, flags);
+	return sizeclass ? alloc_class(sizeclass << 1 | noscan_of(flags), flags)
+			 : alloc_large(size_bytes ? size_bytes : 1, align_bytes, flags);
+}
 
+void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
+{
+	void *object = NULL;
+
+	if (object_is_tiny(size_bytes, align_bytes, flags))
+		object = alloc_tiny(size_bytes, flags);
+	if (!object)
+		object = alloc_any(size_bytes, align_bytes, flags);
 	if (object && (flags & SLATE_ZERO))
 		memset(object, 0, size_bytes);
 	return object;
@@ -269,6 +283,31 @@ static void free_typed(void *object, const char *call)
 		give_object(object, span->span_class, call);
 }
 
+/* Each place of a block is known: all misuse is found at once. */
+static void free_tiny(void *object, const char *call)
+{
+	const struct mspan *span = arena_span_unchecked(object);
+
+	if (tiny_free(span, (uintptr_t)object, call))
+		return;
+
+	struct tiny_place place = tiny_look(span, (uintptr_t)object);
+	bool interior = place.size > 0 && !place.bit;
+	struct slate_report report = {
+		.crime = interior ? SLATE_CRIME_INTERIOR : SLATE_CRIME_DOUBLE_FREE,
+		.call = call,
+		.detail = interior ? "the pointer is not the start of a tiny object"
+				   : "the tiny object is free already",
+		.address = (uintptr_t)object,
+		.object = place.object,
+		.object_bytes = place.size,
+		.span_base = span->base,
+		.span_pages = span->pages,
+	};
+
+	mm_report(&report);
+}
+
 /* Every class without magazines. */
 static void free_special(void *object, unsigned class, const char *call)
 {
@@ -281,6 +320,9 @@ static void free_special(void *object, unsigned class, const char *call)
 		break;
 	case PAGECLASS_TYPED:
 		free_typed(object, call);
+		break;
+	case PAGECLASS_TINY:
+		free_tiny(object, call);
 		break;
 	case PAGECLASS_NONE:
 		report_pointer(SLATE_CRIME_FOREIGN, call,
@@ -350,6 +392,10 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 
 	if (class - 1u < PAGECLASS_SPAN_LAST) {
 		fits = size_bytes <= SIZECLASS_MAX_BYTES && sizeclass_of(size_bytes) == class >> 1;
+	} else if (class == PAGECLASS_TINY) {
+		unsigned size = tiny_look(arena_span_unchecked(object), (uintptr_t)object).size;
+
+		fits = size == 0 || size == size_bytes;
 	} else if (class == PAGECLASS_LARGE) {
 		const struct mspan *span = arena_span(virt_to_pfn(object));
 
@@ -463,6 +509,13 @@ size_t object_size(const void *object, const char *call)
 
 	if (class - 1u < PAGECLASS_SPAN_LAST)
 		return sizeclass_bytes[class >> 1];
+	if (class == PAGECLASS_TINY) {
+		struct tiny_place place =
+			tiny_look(arena_span_unchecked(object), (uintptr_t)object);
+
+		if (place.taken)
+			return place.size;
+	}
 	const struct mspan *span = class == PAGECLASS_LARGE || class == PAGECLASS_TYPED
 					   ? arena_span(virt_to_pfn(object))
 					   : NULL;

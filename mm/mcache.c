@@ -95,6 +95,7 @@ static void cache_init(struct mcache *cache)
 	atomic_init(&cache->online, true);
 	cache->large = (struct largecache){.hand = 0};
 	memset(&cache->pages, 0, sizeof(cache->pages));
+	cache->tiny = (struct tinycache){.allocs = 0};
 	cache->poll_class = 0;
 	cache->over_bound = false;
 	cache->round_bytes = 0;
@@ -468,6 +469,8 @@ void mcache_drain(void)
 	struct mcache *cache = percpu_cache();
 
 	port_irq_restore(irq);
+	if (SLATE_TINY)
+		tiny_drain();
 	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
 		if (mcache_has_magazines(class))
 			drain_class(class);

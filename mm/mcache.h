@@ -21,6 +21,7 @@
 #include "mm/largecache.h"
 #include "mm/magazine.h"
 #include "mm/spanclass.h"
+#include "mm/tiny.h"
 
 #define PAGECLASS_FRAME PAGECLASS_FREE /* the class of single frames in magazines */
 
@@ -80,6 +81,7 @@ struct mcache {
 	_Atomic(magtop_t) deferred[2];
 	struct largecache large;
 	struct mcache_pages pages;
+	struct tinycache tiny;
 };
 
 /* Which chain, as an index of a top. */

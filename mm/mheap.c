@@ -9,6 +9,7 @@
 #include "mm/mheap.h"
 
 #include "lib/bits.h"
+#include "lib/string.h"
 #include "mm/bootmem.h"
 #include "mm/directmap.h"
 #include "mm/mmdebug.h"
@@ -27,6 +28,7 @@ struct mheap mheaps[SLATE_MAX_NODES];
 _Atomic unsigned mheap_nodes;
 static struct fixalloc span_structs;
 static struct fixalloc span_bits;
+static struct fixalloc tiny_words;
 static struct bootmem donated;
 static struct mm_lock donated_lock;
 
@@ -42,6 +44,7 @@ void mheap_init(void)
 	numa_init();
 	mm_lock_init(&donated_lock, RANK_FIXALLOC);
 	fixalloc_init(&span_structs, "mspan", sizeof(struct mspan), _Alignof(struct mspan));
+	fixalloc_init(&tiny_words, "tiny words", TINY_WORDS_BYTES, 64);
 	fixalloc_init(&span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
 }
 
@@ -327,6 +330,7 @@ static struct mspan *alloc_span(unsigned span_class, bool reserve)
 		.end = directmap_end, .align_pages = plan.align_pages, .reserve = reserve};
 	struct mspan *span = metadata_alloc(&span_structs, reserve);
 	unsigned long *bits = NULL;
+	void *words = NULL;
 
 	if (!span)
 		return NULL;
@@ -335,14 +339,27 @@ static struct mspan *alloc_span(unsigned span_class, bool reserve)
 		if (!bits)
 			goto no_bits;
 	}
+	if (plan.page_class == PAGECLASS_TINY) {
+		words = metadata_alloc(&tiny_words, reserve);
+		if (!words)
+			goto no_words;
+		memset(words, 0, TINY_WORDS_BYTES);
+	}
 	void *base = span_frames(span, plan.pages, &fit);
 	if (!base)
 		goto no_frames;
 	mspan_init(span, base, plan.pages, span_class, bits);
+	if (words) {
+		span->tiny_words = words;
+		span->noscan = true;
+	}
 	register_span(span);
 	return span;
 
 no_frames:
+	if (words)
+		fixalloc_free(&tiny_words, words);
+no_words:
 	if (bits)
 		fixalloc_free(&span_bits, bits);
 no_bits:
@@ -478,6 +495,8 @@ void mheap_free_span(struct mspan *span)
 	(void)freed;
 	if (bits)
 		fixalloc_free(&span_bits, bits);
+	if (span->page_class == PAGECLASS_TINY)
+		fixalloc_free(&tiny_words, span->tiny_words);
 	fixalloc_free(&span_structs, span);
 }
 
@@ -486,7 +505,7 @@ bool mheap_live_span(unsigned node, pfn_t pfn, unsigned page_class, struct mheap
 {
 	struct mheap *heap = &mheaps[node];
 	bool objects = page_class <= PAGECLASS_SPAN_LAST || page_class == PAGECLASS_SLOW ||
-		       page_class == PAGECLASS_TYPED;
+		       page_class == PAGECLASS_TYPED || page_class == PAGECLASS_TINY;
 	unsigned long irq = mm_lock_acquire(&heap->lock);
 	const struct mspan *span =
 		objects && arena_class(pfn) == page_class ? arena_span(pfn) : NULL;

@@ -65,7 +65,10 @@ struct mspan {
 	uint8_t node;                /* (c) NUMA node of its frames */
 	bool noscan;                 /* (c) its objects hold no pointers */
 	_Atomic uint32_t generation; /* (a) relaxed: another for each span that the struct is */
-	unsigned long inline_bits[MSPAN_INLINE_WORDS]; /* (m) */
+	union {
+		unsigned long inline_bits[MSPAN_INLINE_WORDS]; /* (m) */
+		_Atomic uint16_t *tiny_words; /* (c) of blocks of tiny objects: a word each */
+	};
 };
 
 /* What mspan_free_object() found. */

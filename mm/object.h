@@ -5,11 +5,15 @@
 #ifndef MM_OBJECT_H
 #define MM_OBJECT_H
 
-#include <slate/types.h>
+#include <slate/slate.h>
 
 #include "mm/arena.h"
 #include "mm/directmap.h"
 #include "mm/sizeclass.h"
+#include "mm/tiny.h"
+
+/* Of all objects but tiny ones. */
+#define OBJECT_ALIGN_MIN 8u
 
 /* align_bytes: a power of two, or 0. flags: SLATE_*. */
 void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags);
@@ -28,6 +32,12 @@ pfn_t slate_frame_alloc_slow(void);
 void slate_frame_free_slow(pfn_t pfn);
 void *slate_stack_alloc_slow(unsigned order);
 void slate_stack_free_slow(void *stack);
+
+/* Does a request get a tiny object, where the context allows it? */
+static inline bool object_is_tiny(size_t size_bytes, size_t align_bytes, unsigned flags)
+{
+	return SLATE_TINY && (flags & SLATE_NOSCAN) && tiny_fits(size_bytes, align_bytes);
+}
 
 /* Element size of an object; 0 and a report in the name of call when the pointer is none. */
 size_t object_size(const void *object, const char *call);

@@ -267,4 +267,28 @@ static inline magtop_t percpu_detach_chain(enum mcache_deferred chain)
 }
 
 #endif
+
+/*
+ * This CPU's mcache for as long as it takes to change what no sequence touches; an NMI stays away.
+ * The other one ends it.
+ */
+static inline struct mcache *percpu_hold(unsigned long *irq)
+{
+#if SLATE_PROTECT == SLATE_PROTECT_THREAD
+	*irq = 0;
+#else
+	*irq = port_irq_save();
+#endif
+	return percpu_cache();
+}
+
+static inline void percpu_let_go(unsigned long irq)
+{
+#if SLATE_PROTECT == SLATE_PROTECT_THREAD
+	(void)irq;
+#else
+	port_irq_restore(irq);
+#endif
+}
+
 #endif

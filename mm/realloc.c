@@ -33,7 +33,8 @@ static inline void *move(void *object, void *place, size_t keep_bytes)
 {
 	if (!place)
 		return NULL;
-	if (keep_bytes <= WORDS_SMALL_BYTES)
+	/* tiny objects are no words */
+	if (keep_bytes >= sizeof(uint64_t) && keep_bytes <= WORDS_SMALL_BYTES)
 		words_copy(place, object, keep_bytes);
 	else
 		memcpy(place, object, keep_bytes);
@@ -70,10 +71,13 @@ static __attribute__((noinline)) void *realloc_any(void *object, size_t size_byt
 
 	if (old_bytes == 0)
 		return NULL;
-	if (good_bytes == old_bytes || resize_large(object, old_bytes, good_bytes))
+	/* a tiny object's size is the only one that suits it */
+	if (good_bytes == old_bytes || size_bytes == old_bytes ||
+	    resize_large(object, old_bytes, good_bytes))
 		return object;
+	/* then the plain call will do, but for a tiny object in a larger one's place */
 	if (aligns_alike(old_bytes, good_bytes))
-		align_bytes = 0;
+		align_bytes = smaller(align_bytes, OBJECT_ALIGN_MIN);
 
 	const struct mspan *span = spanof_heap(object);
 	unsigned flags = span && span->noscan ? SLATE_NOSCAN : 0;

@@ -15,6 +15,16 @@
 #define SPANCLASS_TYPED       (256 - SPANCLASS_TYPED_COUNT)
 #define SPANCLASS_COUNT       256
 
+/*
+ * The blocks of tiny objects (tiny.h): a typed cache of Slate's own, with a word out of band for
+ * each block. Spans of two frames, for less of the struct and the bitmap a block.
+ */
+#define SPANCLASS_TINY   SPANCLASS_TYPED
+#define TINY_BLOCK_BYTES 16u
+#define TINY_SPAN_PAGES  2u
+#define TINY_SPAN_BLOCKS (TINY_SPAN_PAGES * SLATE_PAGE_SIZE / TINY_BLOCK_BYTES)
+#define TINY_WORDS_BYTES (TINY_SPAN_BLOCKS * sizeof(uint16_t))
+
 struct spanclass {
 	uint32_t elem_bytes;
 	uint32_t magic;      /* offset * magic >> 32 = number of the object */

@@ -87,6 +87,7 @@ void slate_stats(struct slate_stats *stats)
 		.failures = reclaim.failures,
 		.reports = mm_report_count(),
 		.leaked_objects = mm_leak_count(),
+		.tiny_allocs = tiny_allocs(),
 		.discards = scavenger_discards(),
 		.discard_refused = scavenger_refused(),
 	};
@@ -114,6 +115,11 @@ void slate_stats(struct slate_stats *stats)
 	}
 }
 
+static bool class_is_noscan(unsigned class)
+{
+	return spanclass_is_size(class) ? class & 1 : SLATE_TINY && class == SPANCLASS_TINY;
+}
+
 /* Of sizes, or of a typed cache that exists. */
 static bool class_has_spans(unsigned class)
 {
@@ -138,7 +144,7 @@ bool slate_class_stats(unsigned span_class, struct slate_class_stats *stats)
 		.span_pages = plan.pages,
 		.elems_per_span = plan.elems,
 		.typed = spanclass_is_typed(span_class),
-		.noscan = spanclass_is_size(span_class) && (span_class & 1),
+		.noscan = class_is_noscan(span_class),
 		.cached_objects = class_cached(span_class),
 	};
 	mcentral_counts(span_class, &stats->spans, &stats->objects);

@@ -137,6 +137,8 @@ static void check_list_locked(struct mcentral *central, struct list *list, size_
 		const struct mspan *span = list_entry(link, struct mspan, link);
 		const char *wrong = mspan_validate(span);
 
+		if (!wrong && span->page_class == PAGECLASS_TINY)
+			wrong = tiny_validate(span);
 		if (wrong)
 			found(findings, wrong, span->base);
 		if (span->span_class != central->span_class)

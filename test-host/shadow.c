@@ -171,6 +171,12 @@ static size_t promised_align(size_t size_bytes)
 	return size_bytes && size_bytes % 16 == 0 ? 16 : 8;
 }
 
+/* The same of an object that may be tiny. */
+static size_t tiny_align(size_t size_bytes)
+{
+	return size_bytes - 1 < 7 ? size_bytes & (~size_bytes + 1) : 8;
+}
+
 static void step_alloc(struct shadow *shadow)
 {
 	size_t size_bytes = shadow_random_size(shadow);
@@ -198,6 +204,8 @@ static void step_alloc(struct shadow *shadow)
 		break;
 	case 3:
 		start = slate_alloc_flags(size_bytes, SLATE_NOSCAN);
+		if (size_bytes < 8)
+			align_bytes = tiny_align(size_bytes);
 		break;
 	default:
 		start = slate_alloc(size_bytes);
@@ -313,7 +321,8 @@ static void step_realloc(struct shadow *shadow)
 		check_content(slot);
 		return;
 	}
-	check_shape(start, size_bytes, 8);
+	/* a tiny object may become another one */
+	check_shape(start, size_bytes, old.size_bytes < 8 ? tiny_align(size_bytes) : 8);
 	/* What is kept still says what was written before; offsets depend on the old size. */
 	old.start = start;
 	for (size_t at = 0; at < old.size_bytes && at < size_bytes;

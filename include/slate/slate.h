@@ -35,10 +35,11 @@ enum slate_status {
 };
 
 /* Flags of an allocation; or them together. */
-#define SLATE_NOWAIT  0x01u /* do not wait for other CPUs when memory is short */
-#define SLATE_ANYCTX  0x02u /* the caller may be an NMI: try locks only */
-#define SLATE_ZERO    0x04u /* the memory reads as zero */
-#define SLATE_NOSCAN  0x08u /* it will hold no pointers: the leak scan skips it */
+#define SLATE_NOWAIT 0x01u /* do not wait for other CPUs when memory is short */
+#define SLATE_ANYCTX 0x02u /* the caller may be an NMI: try locks only */
+#define SLATE_ZERO   0x04u /* the memory reads as zero */
+#define SLATE_NOSCAN \
+	0x08u /* it will hold no pointers: the leak scan skips it; 1 to 7 bytes are packed */
 #define SLATE_RESERVE 0x10u /* may use the last frames, when all else has failed */
 
 /* ---- Start-up ---- */
@@ -140,9 +141,10 @@ int slate_cpu_offline(void);
 
 /*
  * size_bytes of memory, aligned to 8 (16 for sizes that are multiples of 16, naturally for powers
- * of two), or NULL. Size 0 gives a unique pointer that may not be read. Before NULL all caches were
- * drained, those of other CPUs too where interrupts are enabled and port_run_on_cpu() works.
- * slate_zalloc() returns zeroes.
+ * of two), or NULL; NOSCAN objects of 1 to 7 bytes to the largest power of two that divides their
+ * size, where SLATE_TINY is set. Size 0 gives a unique pointer that may not be read. Before NULL
+ * all caches were drained, those of other CPUs too where interrupts are enabled and
+ * port_run_on_cpu() works. slate_zalloc() returns zeroes.
  */
 void *slate_alloc(size_t size_bytes);
 void *slate_zalloc(size_t size_bytes);

@@ -27,6 +27,9 @@ struct slate_stats {
 	size_t large_objects;  /* live objects above the largest class */
 	size_t object_bytes;   /* element sizes of all live objects, large ones included */
 
+	size_t tiny_allocs; /* ever, of 1 to 7 bytes without pointers; a block of them is one object
+			     */
+
 	/* What was done before NULL, in this order. */
 	size_t drains;         /* times that memory ran out and a CPU emptied its caches */
 	size_t depot_drains;   /* times that full magazines between the CPUs went home after it */
