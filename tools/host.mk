@@ -49,7 +49,7 @@ host-build: $(PLAIN_BINS) $(THREAD_BINS)
 # libFuzzer: make fuzz T=NAME SECONDS=60 runs test-host/fuzz_NAME.c on a corpus that it keeps below build/.
 fuzz: $(FUZZ_BIN)
 	@mkdir -p $(FUZZ_BIN).corpus
-	$(Q)$(FUZZ_BIN) -max_total_time=$(SECONDS) -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_BIN).corpus
+	$(Q)$(FUZZ_BIN) -max_total_time=$(SECONDS) -len_control=0 -max_len=1024 -artifact_prefix=$(FUZZ_DIR)/ $(FUZZ_BIN).corpus
 
 # $(call host-build,DIR,COMPILER,FLAGS)
 define host_rules

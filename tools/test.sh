@@ -9,10 +9,12 @@ cd "$(dirname "$(readlink -f "$0")")/.." || exit
 case ${1:-} in
 '')
 	operations=1000000
+	fuzz_seconds=4
 	long=()
 	;;
 -L)
 	operations=10000000
+	fuzz_seconds=60
 	long=(-L)
 	;;
 *)
@@ -37,10 +39,22 @@ part() {
 	[ -s "$folder/$name" ] || echo "0 1" >"$folder/$name"
 }
 
+fuzz() {
+	local log ok=0
+
+	log=$(make -s fuzz "T=$1" "SECONDS=$fuzz_seconds" 2>&1) && ok=1
+	[ "$ok" -eq 1 ] || tail -n 40 <<<"$log"
+	echo "$ok $((1 - ok))" >"$folder/fuzz-$1"
+}
+
 part host-debug make -s test-host HOST_DEBUG=1 "COUNTS=$folder/host-debug"
 part host-release make -s test-host HOST_DEBUG=0 "COUNTS=$folder/host-release"
 for name in "${!long_ones[@]}"; do
 	part "long-$name" make -s test-host "T=$name" "OPS=${OPS:-${long_ones[$name]}}" "COUNTS=$folder/long-$name"
+done
+# Some seconds of each fuzzer: no more than a proof that it runs, and finds nothing at once.
+for name in pagealloc constraints summary hotplug; do
+	part "fuzz-$name" fuzz "$name"
 done
 part scripts tools/test-scripts.sh -c "$folder/scripts"
 part shim tools/test-shim.sh -c "$folder/shim" ${long[@]+"${long[@]}"}
