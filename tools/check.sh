@@ -71,7 +71,7 @@ compiler_for() {
 headers_alone() {
 	local header status=0 hosted
 
-	for header in include/slate/*.h lib/*.h mm/*.h boot/*.h kernel/*.h arch/*.h arch/*/*.h test-host/*.h test-host/shim/*.h host/*.h; do
+	for header in include/slate/*.h lib/*.h mm/*.h boot/*.h kernel/*.h arch/*.h arch/*/*.h test-host/*.h test-host/*/*.h host/*.h; do
 		[ -e "$header" ] || continue
 		hosted=-ffreestanding
 		case $header in test-host/* | host/*) hosted=-D_GNU_SOURCE ;; esac

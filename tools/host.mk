@@ -70,5 +70,7 @@ $(eval $(call host_rules,$(HOST_DIR),$(HOST_CC),$$(SAN_CFLAGS),-lcmocka))
 $(eval $(call host_rules,$(TSAN_DIR),$(HOST_CLANG),$$(TSAN_CFLAGS),-lcmocka))
 $(eval $(call host_rules,$(FUZZ_DIR),$(HOST_CLANG),$$(FUZZ_CFLAGS),))
 
+include tools/schedule.mk
+
 # Test objects are no by-products.
 .SECONDARY:

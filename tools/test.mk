@@ -3,7 +3,7 @@
 # Tests, benchmarks and checks; the work is done by the scripts that are named here.
 
 FORMAT_FILES = $(filter-out mm/sizeclass_table.%,$(wildcard lib/*.[ch] mm/*.[ch] boot/*.[ch] kernel/*.[ch] \
-	arch/*.h arch/*/*.[ch] include/slate/*.h test-host/*.[ch] test-host/shim/*.[ch] host/*.[ch] \
+	arch/*.h arch/*/*.[ch] include/slate/*.h test-host/*.[ch] test-host/*/*.[ch] host/*.[ch] \
 	bench/*.[ch] bench/*/*.[ch] examples/*/*.[ch]))
 
 .PHONY: test test-qemu test-shim test-long bench bench-linux check print-format-files

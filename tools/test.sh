@@ -24,7 +24,7 @@ case ${1:-} in
 esac
 # The property tests that stand against a model run longer than in make test-host. Operations of the page allocator
 # cost four times as much.
-declare -A long_ones=([property]=$operations [pagealloc]=$((operations / 4)))
+declare -A long_ones=([property]=$operations [pagealloc]=$((operations / 4)) [schedule]=$operations)
 folder=build/test-counts
 rm -rf "$folder"
 mkdir -p "$folder"

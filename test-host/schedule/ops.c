@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+/* ops.c - the operations that programs of simulated CPUs are made of. */
+#include "test-host/schedule/ops.h"
+
+#include <string.h>
+
+#include <slate/port.h>
+#include <slate/slate.h>
+#include <slate/stats.h>
+
+#include "mm/deferred.h"
+#include "mm/depot.h"
+#include "mm/directmap.h"
+#include "mm/fixalloc.h"
+#include "mm/mcache.h"
+#include "mm/mcentral.h"
+#include "mm/mheap.h"
+#include "mm/object.h"
+#include "test-host/schedule/machine.h"
+#include "test-host/schedule/sched.h"
+#include "test-host/schedule/shadow.h"
+
+#define RUN_PAGES      4u
+#define FIXED_BYTES    64u
+#define FIXED_OBJECTS  4u
+#define EATEN_MAX      32u
+#define FIRST_MAGAZINE 40u  /* the slot */
+#define MEMORY_FRAME   256u /* number of the first frame */
+
+static size_t size_bytes_of[OP_SIZES];
+
+/* What the snapshot holds of the test itself. */
+static struct own {
+	struct depot depot;
+	struct fixalloc fixed;
+	struct shadow_thing named; /* misused: freed by several */
+	bool asked;                /* all caches shall be drained, and none was used since */
+	unsigned home_at;          /* when the last op_give() ended */
+	unsigned eaten_count;
+	struct eaten {
+		pfn_t pfn;
+		size_t pages;
+	} eaten[EATEN_MAX];
+	_Alignas(FIXED_BYTES) char memory[FIXED_OBJECTS * FIXED_BYTES];
+} own;
+static struct own own_saved;
+
+static struct magazine own_magazines[4];
+
+static unsigned slot_of(unsigned argument)
+{
+	return argument % OP_SIZE;
+}
+
+static unsigned size_of(unsigned argument)
+{
+	return argument / OP_SIZE % OP_SIZES;
+}
+
+/* Of the classes with so few objects a span the one with the shortest span. */
+static size_t class_bytes(unsigned elems)
+{
+	unsigned best = SIZECLASS_COUNT - 1;
+
+	for (unsigned class = 1; class < SIZECLASS_COUNT; class ++)
+		if (sizeclass_elems[class] == elems &&
+		    (sizeclass_elems[best] != elems ||
+		     sizeclass_pages[class] < sizeclass_pages[best]))
+			best = class;
+	return sizeclass_bytes[best];
+}
+
+unsigned ops_class(enum op_size size)
+{
+	return sizeclass_of(size_bytes_of[size]) << 1;
+}
+
+static bool is_used(unsigned class)
+{
+	return class == PAGECLASS_FRAME || class == MCACHE_STACK || class == MCACHE_RUN + 1 ||
+	       class == ops_class(OP_PAIR) || class == ops_class(OP_SINGLE) ||
+	       class == ops_class(OP_SMALL);
+}
+
+/* Magazines for the classes that are used only: a drain looks at all that have any. */
+void ops_init(void)
+{
+	size_bytes_of[OP_PAIR] = class_bytes(2);
+	size_bytes_of[OP_SINGLE] = SIZECLASS_MAX_BYTES;
+	size_bytes_of[OP_SMALL] = 64;
+	size_bytes_of[OP_LARGE] = SIZECLASS_MAX_BYTES + SLATE_PAGE_SIZE;
+	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++)
+		if (mcache_capacity(class) > 0 && !is_used(class))
+			mcache_disable(class);
+}
+
+/* ---- Objects ---- */
+
+/* Some cache was used after the request: nobody can say what it has to hold. */
+static void note_use(void)
+{
+	own.asked = false;
+}
+
+static void put_object(unsigned slot, void *object, size_t size_bytes, unsigned class)
+{
+	if (object)
+		shadow_put(slot, (struct shadow_thing){(uintptr_t)object, size_bytes, SHADOW_OBJECT,
+						       class});
+}
+
+void op_alloc(unsigned argument)
+{
+	size_t size_bytes = size_bytes_of[size_of(argument)];
+
+	note_use();
+	put_object(slot_of(argument), slate_alloc(size_bytes), size_bytes, 0);
+	note_use();
+}
+
+void op_anyctx(unsigned argument)
+{
+	size_t size_bytes = size_bytes_of[size_of(argument)];
+
+	put_object(slot_of(argument), slate_alloc_flags(size_bytes, SLATE_ANYCTX), size_bytes, 0);
+}
+
+void op_bulk(unsigned argument)
+{
+	size_t size_bytes = size_bytes_of[size_of(argument)];
+	void *objects[2];
+	size_t n = slate_alloc_bulk(size_bytes, 2, objects, 0);
+
+	for (size_t i = 0; i < n; i++)
+		put_object(slot_of(argument) + (unsigned)i, objects[i], size_bytes, 0);
+}
+
+/* It is of another kind than the operation is for. */
+static void put_back(unsigned slot, struct shadow_thing thing)
+{
+	if (thing.kind != SHADOW_NONE)
+		shadow_put(slot, thing);
+}
+
+static void free_thing(struct shadow_thing thing)
+{
+	void *start = (void *)thing.start;
+
+	switch (thing.kind) {
+	case SHADOW_OBJECT:
+		slate_free(start);
+		break;
+	case SHADOW_FRAMES:
+		slate_page_free(virt_to_pfn(start), thing.size_bytes >> SLATE_PAGE_SHIFT);
+		break;
+	case SHADOW_PAGES:
+		mheap_free_pages(virt_to_pfn(start), thing.size_bytes >> SLATE_PAGE_SHIFT);
+		break;
+	case SHADOW_STACK:
+		slate_stack_free(start);
+		break;
+	case SHADOW_DEPOT:
+		shadow_put(FIRST_MAGAZINE, thing);
+		break;
+	case SHADOW_FIXED:
+		fixalloc_free(&own.fixed, start);
+		break;
+	default:
+		break;
+	}
+}
+
+void op_free(unsigned argument)
+{
+	note_use();
+	free_thing(shadow_take(slot_of(argument)));
+	note_use();
+}
+
+void op_free_anyctx(unsigned argument)
+{
+	struct shadow_thing thing = shadow_take(slot_of(argument));
+	bool single = thing.kind == SHADOW_FRAMES && thing.size_bytes == SLATE_PAGE_SIZE;
+
+	note_use();
+	if (thing.kind == SHADOW_OBJECT || single)
+		free_thing(thing);
+	else
+		put_back(slot_of(argument), thing);
+	note_use();
+}
+
+void op_name(unsigned argument)
+{
+	own.named = shadow_take(slot_of(argument));
+}
+
+void op_free_named(unsigned argument)
+{
+	(void)argument;
+	free_thing(own.named);
+}
+
+void op_take(unsigned argument)
+{
+	unsigned class = ops_class(size_of(argument));
+	void *object = NULL;
+
+	if (mcentral_take(class, &object, 1) > 0)
+		put_object(slot_of(argument), object, sizeclass_bytes[class >> 1], class);
+}
+
+/*
+ * It may fail, but not with an object at home: one that came home before the call took its last
+ * lock.
+ */
+void op_look_again(unsigned argument)
+{
+	unsigned class = ops_class(size_of(argument));
+	void *object = NULL;
+
+	if (mcentral_take(class, &object, 1) == 0 && own.home_at > 0 &&
+	    own.home_at <= sched_last_lock())
+		sched_fail("mcentral_take() missed an object that had come home");
+	put_object(slot_of(argument), object, sizeclass_bytes[class >> 1], class);
+}
+
+void op_give(unsigned argument)
+{
+	struct shadow_thing thing = shadow_take(slot_of(argument));
+	void *object = (void *)thing.start;
+
+	if (thing.kind != SHADOW_OBJECT || !spanclass_is_size(arena_class(virt_to_pfn(object)))) {
+		put_back(slot_of(argument), thing);
+		return;
+	}
+	mcentral_give(arena_class(virt_to_pfn(object)), &object, 1, "op_give");
+	own.home_at = sched_now();
+}
+
+void op_defer(unsigned argument)
+{
+	struct shadow_thing thing = shadow_take(slot_of(argument));
+
+	if (thing.kind == SHADOW_OBJECT)
+		mcache_defer((void *)thing.start);
+	else
+		put_back(slot_of(argument), thing);
+}
+
+/* ---- Frames, stacks, spans ---- */
+
+static void put_frames(unsigned slot, pfn_t pfn, size_t pages, enum shadow_kind kind)
+{
+	if (!pfn_is_none(pfn))
+		shadow_put(slot, (struct shadow_thing){(uintptr_t)pfn_to_virt(pfn),
+						       pages << SLATE_PAGE_SHIFT, kind, 0});
+}
+
+void op_frame(unsigned argument)
+{
+	put_frames(slot_of(argument), slate_frame_alloc(), 1, SHADOW_FRAMES);
+}
+
+void op_run(unsigned argument)
+{
+	put_frames(slot_of(argument), slate_page_alloc(RUN_PAGES, NULL), RUN_PAGES, SHADOW_FRAMES);
+}
+
+void op_pages(unsigned argument)
+{
+	put_frames(slot_of(argument), mheap_alloc_pages(3, NULL, SLATE_ANY_NODE), 3, SHADOW_PAGES);
+}
+
+void op_stack(unsigned argument)
+{
+	void *stack = slate_stack_alloc(0);
+
+	if (stack)
+		shadow_put(
+			slot_of(argument),
+			(struct shadow_thing){(uintptr_t)stack, SLATE_PAGE_SIZE, SHADOW_STACK, 0});
+}
+
+void op_span(unsigned argument)
+{
+	struct mspan *span = mheap_alloc_large(3, 1);
+
+	if (span)
+		put_object(slot_of(argument), (void *)span->base, 3 * SLATE_PAGE_SIZE, 0);
+}
+
+/* ---- Caches, CPUs ---- */
+
+void op_flush(unsigned argument)
+{
+	(void)argument;
+	slate_flush();
+}
+
+void op_drain(unsigned argument)
+{
+	(void)argument;
+	mcache_drain();
+}
+
+void op_depots(unsigned argument)
+{
+	(void)argument;
+	mcache_drain_depots();
+}
+
+void op_ask(unsigned argument)
+{
+	(void)argument;
+	own.asked = true;
+	mcache_ask_drain();
+}
+
+void op_request(unsigned argument)
+{
+	(void)argument;
+	mcache_ask_drain();
+}
+
+void op_honour(unsigned argument)
+{
+	(void)argument;
+	mcache_drain_if_wanted();
+}
+
+void op_poll(unsigned argument)
+{
+	(void)argument;
+	slate_poll();
+}
+
+void op_deferred(unsigned argument)
+{
+	(void)argument;
+	deferred_run();
+}
+
+/* Nothing else allocates or frees there any more, handlers included: so says the call. */
+void op_offline(unsigned argument)
+{
+	(void)argument;
+	sched_interruptible(false);
+	slate_cpu_offline();
+}
+
+void op_online(unsigned argument)
+{
+	unsigned long irq = port_irq_save();
+
+	(void)argument;
+	slate_cpu_online();
+	port_irq_restore(irq);
+	sched_interruptible(true);
+}
+
+/* ---- Looking ---- */
+
+/* Any address may be asked for: the answer is a struct of some span, or NULL. */
+void op_probe(unsigned argument)
+{
+	pfn_t pfn = {MEMORY_FRAME + argument};
+	const struct mspan *span = arena_span(pfn);
+	uintptr_t start = (uintptr_t)pfn_to_virt((pfn_t){MEMORY_FRAME});
+	uintptr_t end = (uintptr_t)pfn_to_virt((pfn_t){2 * MEMORY_FRAME});
+
+	if (span && ((uintptr_t)span < start || (uintptr_t)span >= end))
+		sched_fail("arena_span() of frame %zu is %p", pfn.v, (const void *)span);
+	if (span && (span->base < start || span->base >= end))
+		sched_fail("arena_span() of frame %zu is no span", pfn.v);
+}
+
+void op_stats(unsigned argument)
+{
+	struct slate_class_stats stats;
+
+	if (slate_class_stats(ops_class(size_of(argument)), &stats) &&
+	    stats.cached_objects > stats.objects + 2 * SCHED_CPUS * MAGAZINE_CAP_MAX)
+		sched_fail("%zu objects are cached, of %zu", stats.cached_objects, stats.objects);
+}
+
+void op_validate(unsigned argument)
+{
+	(void)argument;
+	if (slate_validate() != 0)
+		sched_fail("slate_validate() found something");
+}
+
+/* ---- The test's own ---- */
+
+void op_depot_push(unsigned argument)
+{
+	struct shadow_thing thing = shadow_take(slot_of(argument));
+
+	if (thing.kind != SHADOW_DEPOT || !depot_push(&own.depot, (struct magazine *)thing.start))
+		put_back(slot_of(argument), thing);
+}
+
+void op_depot_pop(unsigned argument)
+{
+	struct magazine *magazine = depot_pop(&own.depot);
+
+	if (magazine)
+		shadow_put(slot_of(argument),
+			   (struct shadow_thing){(uintptr_t)magazine, sizeof(*magazine),
+						 SHADOW_DEPOT, 0});
+}
+
+void op_fix_alloc(unsigned argument)
+{
+	void *object = fixalloc_alloc(&own.fixed);
+
+	if (object)
+		shadow_put(slot_of(argument),
+			   (struct shadow_thing){(uintptr_t)object, FIXED_BYTES, SHADOW_FIXED, 0});
+}
+
+/* ---- Preparing ---- */
+
+void op_fill(unsigned argument)
+{
+	unsigned class = ops_class(size_of(argument));
+	void *objects[2 * MAGAZINE_CAP_MAX];
+	unsigned n = 2 * mcache_capacity(class);
+
+	for (unsigned i = 0; i < n; i++)
+		objects[i] = slate_alloc(sizeclass_bytes[class >> 1]);
+	for (unsigned i = 0; i < n; i++)
+		slate_free(objects[i]);
+}
+
+void op_fill_give(unsigned argument)
+{
+	unsigned class = ops_class(size_of(argument));
+	void *objects[MAGAZINE_CAP_MAX];
+	unsigned n = mcache_capacity(class) - 2;
+
+	/* past the magazines, so that none is left to take from */
+	for (unsigned i = 0; i < n; i++)
+		if (mcentral_take(class, &objects[i], 1) == 0)
+			sched_fail("no memory to prepare with");
+	for (unsigned i = 0; i < n; i++)
+		slate_free(objects[i]);
+}
+
+void op_warm(unsigned argument)
+{
+	unsigned class = ops_class(size_of(argument));
+	void *object = slate_alloc(sizeclass_bytes[class >> 1]);
+
+	slate_free(object);
+	slate_free(slate_alloc(sizeclass_bytes[class >> 1]));
+}
+
+void op_eat(unsigned argument)
+{
+	(void)argument;
+	for (size_t n = 128; n > 0; n /= 2) {
+		pfn_t pfn;
+
+		while (own.eaten_count < EATEN_MAX &&
+		       !pfn_is_none(pfn = mheap_alloc_pages(n, NULL, SLATE_ANY_NODE)))
+			own.eaten[own.eaten_count++] = (struct eaten){pfn, n};
+	}
+}
+
+static void uneat(void)
+{
+	while (own.eaten_count > 0) {
+		const struct eaten *eaten = &own.eaten[--own.eaten_count];
+
+		mheap_free_pages(eaten->pfn, eaten->pages);
+	}
+}
+
+/* ---- Start and end ---- */
+
+void ops_reset(void)
+{
+	memset(&own, 0, sizeof(own));
+	depot_init(&own.depot, 4);
+	fixalloc_init(&own.fixed, "test", FIXED_BYTES, FIXED_BYTES);
+	fixalloc_feed(&own.fixed, own.memory, sizeof(own.memory));
+	for (unsigned i = 0; i < SHADOW_SLOTS; i++)
+		shadow_take(i);
+	for (unsigned i = 0; i < 4; i++)
+		shadow_put(FIRST_MAGAZINE + i,
+			   (struct shadow_thing){(uintptr_t)&own_magazines[i],
+						 sizeof(own_magazines[i]), SHADOW_DEPOT, 0});
+}
+
+void ops_save(void)
+{
+	own_saved = own;
+	shadow_save();
+}
+
+void ops_restore(void)
+{
+	own = own_saved;
+	shadow_restore();
+}
+
+/* Each of the depot's magazines is in a slot or in the depot, once. */
+static void check_depot(unsigned in_slots)
+{
+	unsigned n = in_slots;
+
+	for (struct magazine *magazine; (magazine = depot_pop(&own.depot)) != NULL; n++)
+		shadow_put(FIRST_MAGAZINE,
+			   (struct shadow_thing){(uintptr_t)magazine, sizeof(*magazine),
+						 SHADOW_DEPOT, 0});
+	if (n != 4)
+		sched_fail("the depot and the slots hold %u magazines of 4", n);
+}
+
+static void check_fixed(void)
+{
+	unsigned n = 0;
+
+	if (own.fixed.in_use != 0)
+		sched_fail("%zu objects of the fixalloc are in use", own.fixed.in_use);
+	while (fixalloc_alloc(&own.fixed))
+		n++;
+	if (n != FIXED_OBJECTS)
+		sched_fail("the fixalloc holds %u objects of %u", n, FIXED_OBJECTS);
+}
+
+/* Who was asked to drain does so at its next slow path. */
+static void check_asked(void)
+{
+	for (unsigned cpu = 0; own.asked && cpu < SCHED_CPUS; cpu++) {
+		if (!machine_online(cpu))
+			continue;
+		sched_cpu_set(cpu);
+		mcache_drain_if_wanted();
+		for (unsigned class = 0; class < MCACHE_ENTRIES; class ++)
+			if (mcache_cached(mcaches[cpu], class) > 0)
+				sched_fail("CPU %u was asked to drain, and keeps class %u", cpu,
+					   class);
+	}
+	sched_cpu_set(0);
+}
+
+void ops_finish(void)
+{
+	struct shadow_thing magazine[4];
+	unsigned magazine_count = 0;
+
+	check_asked();
+	uneat();
+	for (unsigned i = 0; i < SHADOW_SLOTS; i++) {
+		struct shadow_thing thing = shadow_take(i);
+
+		if (thing.kind == SHADOW_DEPOT && magazine_count < 4)
+			magazine[magazine_count++] = thing;
+		else
+			free_thing(thing);
+	}
+	for (unsigned i = 0; i < magazine_count; i++)
+		shadow_put(FIRST_MAGAZINE + i, magazine[i]);
+	check_depot(magazine_count);
+	check_fixed();
+}

@@ -1,0 +1,766 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.c - simulated CPUs as coroutines: points, turns, interrupts, locks.
+ *
+ * A coroutine is entered by makecontext() once; from then on the turn passes by _setjmp() and
+ * _longjmp(), which leave the signal mask alone and so cost some ten nanoseconds. Each schedule
+ * begins by jumping back to where its function began, whatever the last one left on the stack.
+ */
+#include "test-host/schedule/sched.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include <slate/port.h>
+
+#include "test-host/schedule/buffer.h"
+#include "test-host/schedule/explore.h"
+#include "test-host/schedule/sched_atomic.h"
+
+#define STACK_BYTES (256u << 10)
+
+/* A schedule that takes more points than this goes round in circles. */
+#define POINTS_MAX 100000u
+
+/* Turns in which all CPUs only wait for each other. */
+#define IDLE_TURNS_MAX 500u
+
+#define TRACE_ENTRIES 8192u
+
+enum state {
+	STATE_READY,
+	STATE_LOCK,  /* until the lock is free */
+	STATE_CALL,  /* until another CPU has run the function, or it is asked itself */
+	STATE_RELAX, /* until another CPU has done something */
+	STATE_DONE,
+};
+
+struct cpu {
+	jmp_buf here; /* where it goes on */
+	jmp_buf base; /* where each schedule begins */
+	unsigned number;
+	unsigned acts_as; /* number, but while it runs another CPU's function */
+	enum state state;
+	const struct spinlock *lock; /* waited for */
+	struct cpu *callee;          /* waited for */
+	unsigned seen_steps;         /* steps when it relaxed */
+	bool irq_off;
+	bool in_handler;
+	bool in_nmi;
+	bool interrupt_due;
+	bool interruptible;
+	unsigned locks;          /* held */
+	unsigned last_lock;      /* steps when it took one */
+	void (*call)(void *arg); /* that another CPU wants to be run here */
+	void *call_arg;
+	struct buffer buffer;
+};
+
+static struct cpu cpus[SCHED_CPUS];
+static struct cpu *current = &cpus[0];
+static jmp_buf creator;
+static jmp_buf ending;
+static bool active;
+static const struct sched_setting *setting;
+static unsigned preemptions;
+static unsigned steps; /* stores and releases: what a waiting CPU may wait for */
+static unsigned idle_turns;
+static char failure[512];
+
+/* ---- Trace ---- */
+
+static const char *const kind_names[SCHED_KINDS] = {"operation", "load",   "store", "rmw",
+						    "lock",      "unlock", "irq",   "read",
+						    "write",     "relax",  "slot"};
+
+struct event {
+	uint8_t cpu;
+	uint8_t kind;
+	uint8_t chosen;
+	bool interrupt; /* inside a handler */
+	uintptr_t place;
+	const char *name;
+};
+
+static struct event trace[TRACE_ENTRIES];
+static unsigned points;
+static uint64_t hash;
+
+static struct event *note(enum sched_kind kind, const volatile void *place)
+{
+	struct event *event = &trace[points++ % TRACE_ENTRIES];
+
+	*event = (struct event){(uint8_t)current->number, (uint8_t)kind,    0,
+				current->in_handler,      (uintptr_t)place, NULL};
+	hash = (hash ^ (uintptr_t)place ^ (uint64_t)kind << 56 ^ current->number) * 0x100000001b3u;
+	return event;
+}
+
+void sched_print_trace(void)
+{
+	unsigned first = points > TRACE_ENTRIES ? points - TRACE_ENTRIES : 0;
+
+	for (unsigned i = first; i < points; i++) {
+		const struct event *event = &trace[i % TRACE_ENTRIES];
+
+		printf("  %5u cpu %u%s %s", i, event->cpu, event->interrupt ? "!" : "",
+		       kind_names[event->kind]);
+		if (event->name)
+			printf(" %s %zu", event->name, (size_t)event->place);
+		else if (event->place)
+			printf(" 0x%zx", (size_t)event->place);
+		printf(event->chosen ? " -> %u\n" : "\n", event->chosen);
+	}
+	printf("  %u points, trace %016llx\n", points, (unsigned long long)hash);
+}
+
+uint64_t sched_hash(void)
+{
+	return hash;
+}
+
+/* ---- Failing ---- */
+
+const char *sched_failure(void)
+{
+	return failure;
+}
+
+void sched_fail(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(failure, sizeof(failure), format, args);
+	va_end(args);
+	_longjmp(ending, 2);
+}
+
+bool sched_guard(void (*fn)(void))
+{
+	if (_setjmp(ending) != 0)
+		return false;
+	fn();
+	return true;
+}
+
+/* ---- Turns ---- */
+
+static bool may_run(const struct cpu *cpu)
+{
+	switch (cpu->state) {
+	case STATE_READY:
+		return true;
+	case STATE_LOCK:
+		return !cpu->lock->held;
+	case STATE_CALL:
+		return !cpu->callee->call || cpu->call;
+	case STATE_RELAX:
+		return cpu->seen_steps != steps;
+	default:
+		return false;
+	}
+}
+
+static __attribute__((noinline)) void pass_turn(struct cpu *to)
+{
+	struct cpu *from = current;
+
+	if (from->buffer.count > 0) {
+		unsigned variants = buffer_variants(&from->buffer, setting->memory == SCHED_WEAK);
+
+		buffer_apply(&from->buffer, explore_choose(variants, EXPLORE_FORCED));
+	}
+	current = to;
+	if (_setjmp(from->here) == 0)
+		_longjmp(to->here, 1);
+}
+
+/* Others than the current CPU that may run; returns how many. */
+static unsigned find_others(struct cpu *others[SCHED_CPUS])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		if (&cpus[i] != current && may_run(&cpus[i]))
+			others[n++] = &cpus[i];
+	return n;
+}
+
+/* Everybody waits: who relaxes looks again, and if that leads nowhere it is a deadlock. */
+static unsigned find_relaxing(struct cpu *others[SCHED_CPUS])
+{
+	unsigned n = 0;
+
+	if (++idle_turns > IDLE_TURNS_MAX)
+		sched_fail("deadlock: all CPUs wait for each other");
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		if (cpus[i].state == STATE_RELAX)
+			others[n++] = &cpus[i];
+	if (n == 0)
+		sched_fail("deadlock: all CPUs wait for locks");
+	return n;
+}
+
+static void yield_turn(void)
+{
+	struct cpu *others[SCHED_CPUS];
+	unsigned n = find_others(others);
+
+	if (n == 0 && may_run(current))
+		return;
+	if (n == 0)
+		n = find_relaxing(others);
+	struct cpu *to = others[explore_choose(n, EXPLORE_FORCED)];
+
+	if (to != current)
+		pass_turn(to);
+}
+
+/* Give the turn away until the state's condition holds. */
+static void wait(enum state state)
+{
+	current->state = state;
+	yield_turn();
+	current->state = STATE_READY;
+}
+
+/* ---- Interrupts ---- */
+
+static void run_interrupt(void)
+{
+	struct cpu *cpu = current;
+	const struct sched_program *program = &setting->program[cpu->number];
+	bool irq_off = cpu->irq_off;
+
+	cpu->interrupt_due = false;
+	cpu->irq_off = true;
+	cpu->in_nmi = program->nmi;
+	cpu->in_handler = true;
+	program->interrupt(cpu->number);
+	cpu->in_nmi = false;
+	cpu->in_handler = false;
+	cpu->irq_off = irq_off;
+}
+
+/* What another CPU has asked for. */
+static void run_call(void)
+{
+	struct cpu *cpu = current;
+
+	cpu->irq_off = true;
+	cpu->call(cpu->call_arg);
+	cpu->irq_off = false;
+	buffer_drain(&cpu->buffer);
+	cpu->call = NULL;
+	steps++;
+}
+
+static void finish(void) __attribute__((noreturn));
+
+static void finish(void)
+{
+	struct cpu *others[SCHED_CPUS];
+	unsigned n;
+	bool all = true;
+
+	while (current->call)
+		run_call();
+	buffer_drain(&current->buffer);
+	steps++;
+	current->state = STATE_DONE;
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		all = all && cpus[i].state == STATE_DONE;
+	if (all)
+		_longjmp(ending, 1);
+	n = find_others(others);
+	if (n == 0)
+		n = find_relaxing(others);
+	current = others[explore_choose(n, EXPLORE_FORCED)];
+	_longjmp(current->here, 1);
+}
+
+static bool may_interrupt(const struct cpu *cpu)
+{
+	if (!cpu->interrupt_due || !cpu->interruptible || cpu->in_nmi)
+		return false;
+	return !cpu->irq_off || (setting->program[cpu->number].nmi && cpu->locks > 0);
+}
+
+/* ---- Points ---- */
+
+/* worth: a switch of CPUs makes a difference here. */
+static void decide(struct event *event, bool worth)
+{
+	for (;;) {
+		struct cpu *others[SCHED_CPUS];
+		bool interrupt = may_interrupt(current);
+		unsigned n = worth && preemptions > 0 ? find_others(others) : 0;
+		unsigned chosen = explore_choose(1 + n + interrupt, EXPLORE_TURN);
+
+		if (chosen == 0)
+			return;
+		event->chosen = (uint8_t)chosen;
+		hash = (hash ^ chosen) * 0x100000001b3u;
+		if (chosen <= n) {
+			preemptions--;
+			pass_turn(others[chosen - 1]);
+			return;
+		}
+		run_interrupt();
+	}
+}
+
+static void point(enum sched_kind kind, const volatile void *place, unsigned size_bytes,
+		  enum explore_access access)
+{
+	struct event *event;
+	bool worth = true;
+
+	if (!active)
+		return;
+	if (points >= POINTS_MAX)
+		sched_fail("%u points, and no end", points);
+	event = note(kind, place);
+	if (current->call && !current->irq_off)
+		run_call();
+	if (!explore_is_random()) {
+		if (kind == SCHED_AT_IRQ || kind == SCHED_AT_UNLOCK || kind == SCHED_AT_RELAX)
+			worth = false; /* the next shared place is as good */
+		else
+			worth = explore_shared(place, size_bytes, current->number, access);
+	}
+	decide(event, worth);
+}
+
+void sched_op(const char *name, unsigned argument)
+{
+	struct event *event;
+
+	if (!active)
+		return;
+	if (current->irq_off != current->in_handler)
+		sched_fail("an operation has left interrupts %s",
+			   current->irq_off ? "disabled" : "enabled");
+	event = note(SCHED_AT_OP, NULL);
+	event->name = name;
+	event->place = argument;
+	if (current->call && !current->irq_off)
+		run_call();
+	decide(event, explore_is_random());
+}
+
+void sched_slot(const void *place)
+{
+	point(SCHED_AT_SLOT, place, 1, EXPLORE_WRITE);
+	buffer_drain(&current->buffer);
+	steps++;
+}
+
+unsigned sched_now(void)
+{
+	return steps;
+}
+
+unsigned sched_last_lock(void)
+{
+	return current->last_lock;
+}
+
+void sched_interruptible(bool yes)
+{
+	current->interruptible = yes;
+}
+
+/* ---- Atomic operations ---- */
+
+static uint64_t value_of(const void *value, unsigned size_bytes)
+{
+	uint64_t number = 0;
+
+	memcpy(&number, value, size_bytes);
+	return number;
+}
+
+void sched_load(const volatile void *place, void *value, unsigned size_bytes, memory_order order)
+{
+	point(SCHED_AT_LOAD, place, size_bytes, EXPLORE_READ);
+	if (current->buffer.count == 0) {
+		memcpy(value, (const void *)(uintptr_t)place, size_bytes);
+		return;
+	}
+	if (order == memory_order_seq_cst)
+		buffer_drain(&current->buffer);
+	uint64_t number = buffer_load(&current->buffer, place, size_bytes);
+
+	memcpy(value, &number, size_bytes);
+}
+
+/* A store that no other CPU can see yet, or that needs no order, is made at once. */
+static bool is_held_back(const volatile void *place, unsigned size_bytes, memory_order order)
+{
+	if (!active || setting->memory == SCHED_STRONG)
+		return false;
+	if (order == memory_order_seq_cst) {
+		buffer_drain(&current->buffer);
+		return false;
+	}
+	return explore_is_random() ||
+	       explore_shared(place, size_bytes, current->number, EXPLORE_WRITE);
+}
+
+void sched_store(volatile void *place, const void *value, unsigned size_bytes, memory_order order)
+{
+	point(SCHED_AT_STORE, place, size_bytes, EXPLORE_WRITE);
+	if (is_held_back(place, size_bytes, order))
+		buffer_store(&current->buffer, place, value_of(value, size_bytes), size_bytes,
+			     order != memory_order_relaxed);
+	else
+		memcpy((void *)(uintptr_t)place, value, size_bytes);
+	steps++;
+}
+
+/* What a read-modify-write makes visible first. */
+static void drain_for_rmw(volatile void *place, unsigned size_bytes, memory_order order)
+{
+	if (current->buffer.count == 0)
+		return;
+	if (setting->memory == SCHED_WEAK &&
+	    (order == memory_order_relaxed || order == memory_order_acquire))
+		buffer_drain_place(&current->buffer, place, size_bytes);
+	else
+		buffer_drain(&current->buffer);
+}
+
+uint64_t sched_rmw(volatile void *place, uint64_t operand, unsigned size_bytes, enum sched_rmw what,
+		   memory_order order)
+{
+	uint64_t old;
+	uint64_t new;
+
+	point(SCHED_AT_RMW, place, size_bytes,
+	      what <= SCHED_SUB && order == memory_order_relaxed ? EXPLORE_ADD : EXPLORE_WRITE);
+	drain_for_rmw(place, size_bytes, order);
+	old = value_of((const void *)(uintptr_t)place, size_bytes);
+	new = what == SCHED_ADD   ? old + operand
+	      : what == SCHED_SUB ? old - operand
+	      : what == SCHED_OR  ? old | operand
+	      : what == SCHED_AND ? old &operand
+				  : operand;
+	memcpy((void *)(uintptr_t)place, &new, size_bytes);
+	steps++;
+	return old;
+}
+
+bool sched_cas(volatile void *place, void *expected, const void *desired, unsigned size_bytes,
+	       memory_order order)
+{
+	point(SCHED_AT_RMW, place, size_bytes, EXPLORE_WRITE);
+	drain_for_rmw(place, size_bytes, order);
+	if (memcmp((const void *)(uintptr_t)place, expected, size_bytes) != 0) {
+		memcpy(expected, (const void *)(uintptr_t)place, size_bytes);
+		return false;
+	}
+	memcpy((void *)(uintptr_t)place, desired, size_bytes);
+	steps++;
+	return true;
+}
+
+/* ---- Locks ---- */
+
+static void lock_taken(struct spinlock *lock)
+{
+	lock->held = 1;
+	current->locks++;
+	current->last_lock = ++steps;
+	if (active)
+		buffer_drain(&current->buffer);
+}
+
+void sched_lock(struct spinlock *lock)
+{
+	point(SCHED_AT_LOCK, lock, 1, EXPLORE_WRITE);
+	if (lock->held && !active)
+		sched_fail("a lock is held that nobody can hold");
+	while (lock->held) {
+		current->lock = lock;
+		wait(STATE_LOCK);
+	}
+	lock_taken(lock);
+}
+
+bool sched_try(struct spinlock *lock)
+{
+	point(SCHED_AT_LOCK, lock, 1, EXPLORE_WRITE);
+	if (lock->held)
+		return false;
+	lock_taken(lock);
+	return true;
+}
+
+void sched_unlock(struct spinlock *lock)
+{
+	point(SCHED_AT_UNLOCK, lock, 1, EXPLORE_WRITE);
+	if (!lock->held)
+		sched_fail("a lock is released that is not held");
+	buffer_drain(&current->buffer);
+	lock->held = 0;
+	current->locks--;
+	steps++;
+}
+
+/* ---- Plain accesses, as the compiler's instrumentation for TSan announces them ---- */
+
+/* Under a lock nothing shared can be touched by others: there a plain access is no point. */
+static inline void plain(const volatile void *place, unsigned size_bytes, bool write)
+{
+	if (active && setting->plain && current->locks == 0)
+		point(write ? SCHED_AT_WRITE : SCHED_AT_READ, place, size_bytes,
+		      write ? EXPLORE_WRITE : EXPLORE_READ);
+}
+
+#define PLAIN_SIZE(size)                           \
+	void __tsan_read##size(const void *place); \
+	void __tsan_write##size(void *place);      \
+	void __tsan_read##size(const void *place)  \
+	{                                          \
+		plain(place, size, false);         \
+	}                                          \
+	void __tsan_write##size(void *place)       \
+	{                                          \
+		plain(place, size, true);          \
+	}
+PLAIN_SIZE(1)
+PLAIN_SIZE(2)
+PLAIN_SIZE(4)
+PLAIN_SIZE(8)
+PLAIN_SIZE(16)
+
+void __tsan_read_range(const void *place, size_t size_bytes);
+void __tsan_read_range(const void *place, size_t size_bytes)
+{
+	for (size_t at = 0; at < size_bytes; at += 8)
+		plain((const char *)place + at, 8, false);
+}
+
+void __tsan_write_range(void *place, size_t size_bytes);
+void __tsan_write_range(void *place, size_t size_bytes)
+{
+	for (size_t at = 0; at < size_bytes; at += 8)
+		plain((char *)place + at, 8, true);
+}
+
+void __tsan_func_entry(void *caller);
+void __tsan_func_entry(void *caller)
+{
+	(void)caller;
+}
+
+void __tsan_func_exit(void);
+void __tsan_func_exit(void)
+{
+}
+void __tsan_init(void);
+void __tsan_init(void)
+{
+}
+
+/* _Atomic variables that are read by their name alone. */
+#define NAMED_LOAD(bits)                                                         \
+	uint##bits##_t __tsan_atomic##bits##_load(const void *place, int order); \
+	uint##bits##_t __tsan_atomic##bits##_load(const void *place, int order)  \
+	{                                                                        \
+		uint##bits##_t value;                                            \
+                                                                                 \
+		sched_load(place, &value, sizeof(value), (memory_order)order);   \
+		return value;                                                    \
+	}
+NAMED_LOAD(8)
+NAMED_LOAD(16)
+NAMED_LOAD(32)
+NAMED_LOAD(64)
+
+/* ---- port.h ---- */
+
+unsigned sched_cpu(void)
+{
+	return current->number;
+}
+
+void sched_cpu_set(unsigned cpu)
+{
+	current = &cpus[cpu];
+}
+
+unsigned port_cpu(void)
+{
+	return current->acts_as;
+}
+
+unsigned long port_irq_save(void)
+{
+	unsigned long state = current->irq_off;
+
+	current->irq_off = true;
+	return state;
+}
+
+void port_irq_restore(unsigned long state)
+{
+	if (!current->irq_off)
+		sched_fail("interrupts are restored, but they are enabled");
+	current->irq_off = state;
+	if (!state)
+		point(SCHED_AT_IRQ, NULL, 0, EXPLORE_READ);
+}
+
+bool port_irq_enabled(void)
+{
+	return !current->irq_off;
+}
+
+bool port_in_nmi(void)
+{
+	return current->in_nmi;
+}
+
+void port_relax(void)
+{
+	if (!active)
+		return;
+	point(SCHED_AT_RELAX, NULL, 0, EXPLORE_READ);
+	current->seen_steps = steps;
+	wait(STATE_RELAX);
+}
+
+/* Nobody plays that CPU any more: this one does. */
+static void act_as(unsigned number, void (*fn)(void *arg), void *arg)
+{
+	struct cpu *cpu = current;
+
+	buffer_drain(&cpu->buffer);
+	cpu->irq_off = true;
+	cpu->acts_as = number;
+	fn(arg);
+	cpu->acts_as = cpu->number;
+	cpu->irq_off = false;
+}
+
+/* Until that CPU has run what it was asked to; what this one is asked to, it runs meanwhile. */
+static void wait_for(struct cpu *callee)
+{
+	while (callee->call) {
+		current->callee = callee;
+		wait(STATE_CALL);
+		if (current->call)
+			run_call();
+	}
+}
+
+bool port_run_on_cpu(unsigned number, void (*fn)(void *arg), void *arg)
+{
+	struct cpu *callee = &cpus[number];
+
+	if (current->irq_off)
+		sched_fail("port_run_on_cpu: interrupts are disabled");
+	if (current->locks > 0)
+		sched_fail("port_run_on_cpu: a lock is held");
+	if (!active) {
+		act_as(number, fn, arg);
+		return true;
+	}
+	wait_for(callee);
+	callee->call = fn;
+	if (callee->state == STATE_DONE) {
+		act_as(number, fn, arg);
+		callee->call = NULL;
+		steps++;
+		return true;
+	}
+	buffer_drain(&current->buffer);
+	callee->call_arg = arg;
+	steps++;
+	wait_for(callee);
+	return true;
+}
+
+/* ---- Coroutines ---- */
+
+static unsigned born;
+
+static void coroutine(void)
+{
+	if (_setjmp(cpus[born].base) == 0)
+		_longjmp(creator, 1);
+	setting->program[current->number].run(current->number);
+	/* an interrupt may come after everything */
+	sched_op("end", 0);
+	finish();
+}
+
+void sched_init(void)
+{
+	for (born = 0; born < SCHED_CPUS; born++) {
+		ucontext_t context;
+
+		cpus[born].number = cpus[born].acts_as = born;
+		getcontext(&context);
+		context.uc_stack.ss_sp = malloc(STACK_BYTES);
+		context.uc_stack.ss_size = STACK_BYTES;
+		context.uc_link = NULL;
+		makecontext(&context, coroutine, 0);
+		if (_setjmp(creator) == 0)
+			setcontext(&context);
+	}
+}
+
+static void prepare(struct cpu *cpu)
+{
+	const struct sched_program *program = &setting->program[cpu->number];
+
+	memcpy(cpu->here, cpu->base, sizeof(cpu->here));
+	cpu->acts_as = cpu->number;
+	cpu->state = program->run ? STATE_READY : STATE_DONE;
+	cpu->irq_off = false;
+	cpu->in_nmi = false;
+	cpu->in_handler = false;
+	cpu->interrupt_due = program->interrupt != NULL;
+	cpu->interruptible = true;
+	cpu->locks = 0;
+	cpu->call = NULL;
+	cpu->buffer.count = 0;
+}
+
+enum sched_result sched_run(const struct sched_setting *what)
+{
+	struct cpu *ready[SCHED_CPUS];
+	unsigned n = 0;
+	int end;
+
+	setting = what;
+	points = 0;
+	hash = 0xcbf29ce484222325u;
+	steps = 0;
+	idle_turns = 0;
+	preemptions = explore_is_random() ? POINTS_MAX : what->preemptions;
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		prepare(&cpus[i]);
+	end = _setjmp(ending);
+	if (end == 0) {
+		active = true;
+		for (unsigned i = 0; i < SCHED_CPUS; i++)
+			if (may_run(&cpus[i]))
+				ready[n++] = &cpus[i];
+		current = ready[explore_choose(n, EXPLORE_FORCED)];
+		_longjmp(current->here, 1);
+	}
+	active = false;
+	current = &cpus[0];
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		prepare(&cpus[i]);
+	return end == 1 ? SCHED_DONE : SCHED_FAILED;
+}
