@@ -28,10 +28,12 @@
 #define MEMORY_FRAME   256u /* number of the first frame */
 
 static size_t size_bytes_of[OP_SIZES];
+static pfn_t probe_first; /* where the first span of op_span() will lie */
 
 /* What the snapshot holds of the test itself. */
 static struct own {
 	struct depot depot;
+	struct magazine magazines[4];
 	struct fixalloc fixed;
 	struct shadow_thing named; /* misused: freed by several */
 	bool asked;                /* all caches shall be drained, and none was used since */
@@ -44,8 +46,6 @@ static struct own {
 	_Alignas(FIXED_BYTES) char memory[FIXED_OBJECTS * FIXED_BYTES];
 } own;
 static struct own own_saved;
-
-static struct magazine own_magazines[4];
 
 static unsigned slot_of(unsigned argument)
 {
@@ -89,6 +89,8 @@ void ops_init(void)
 	size_bytes_of[OP_SINGLE] = SIZECLASS_MAX_BYTES;
 	size_bytes_of[OP_SMALL] = 64;
 	size_bytes_of[OP_LARGE] = SIZECLASS_MAX_BYTES + SLATE_PAGE_SIZE;
+	probe_first = mheap_alloc_pages(3, NULL, SLATE_ANY_NODE);
+	mheap_free_pages(probe_first, 3);
 	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++)
 		if (mcache_capacity(class) > 0 && !is_used(class))
 			mcache_disable(class);
@@ -364,7 +366,7 @@ void op_online(unsigned argument)
 /* Any address may be asked for: the answer is a struct of some span, or NULL. */
 void op_probe(unsigned argument)
 {
-	pfn_t pfn = {MEMORY_FRAME + argument};
+	pfn_t pfn = pfn_add(probe_first, argument);
 	const struct mspan *span = arena_span(pfn);
 	uintptr_t start = (uintptr_t)pfn_to_virt((pfn_t){MEMORY_FRAME});
 	uintptr_t end = (uintptr_t)pfn_to_virt((pfn_t){2 * MEMORY_FRAME});
@@ -397,13 +399,16 @@ void op_depot_push(unsigned argument)
 {
 	struct shadow_thing thing = shadow_take(slot_of(argument));
 
-	if (thing.kind != SHADOW_DEPOT || !depot_push(&own.depot, (struct magazine *)thing.start))
+	struct magazine *empty;
+
+	if (thing.kind != SHADOW_DEPOT ||
+	    !depot_push(&own.depot, (struct magazine *)thing.start, &empty))
 		put_back(slot_of(argument), thing);
 }
 
 void op_depot_pop(unsigned argument)
 {
-	struct magazine *magazine = depot_pop(&own.depot);
+	struct magazine *magazine = depot_pop(&own.depot, NULL);
 
 	if (magazine)
 		shadow_put(slot_of(argument),
@@ -490,8 +495,8 @@ void ops_reset(void)
 		shadow_take(i);
 	for (unsigned i = 0; i < 4; i++)
 		shadow_put(FIRST_MAGAZINE + i,
-			   (struct shadow_thing){(uintptr_t)&own_magazines[i],
-						 sizeof(own_magazines[i]), SHADOW_DEPOT, 0});
+			   (struct shadow_thing){(uintptr_t)&own.magazines[i],
+						 sizeof(own.magazines[i]), SHADOW_DEPOT, 0});
 }
 
 void ops_save(void)
@@ -511,7 +516,7 @@ static void check_depot(unsigned in_slots)
 {
 	unsigned n = in_slots;
 
-	for (struct magazine *magazine; (magazine = depot_pop(&own.depot)) != NULL; n++)
+	for (struct magazine *magazine; (magazine = depot_pop(&own.depot, NULL)) != NULL; n++)
 		shadow_put(FIRST_MAGAZINE,
 			   (struct shadow_thing){(uintptr_t)magazine, sizeof(*magazine),
 						 SHADOW_DEPOT, 0});

@@ -50,7 +50,7 @@ op_fn op_poll;
 op_fn op_deferred; /* deferred_run() */
 op_fn op_offline;
 op_fn op_online;
-op_fn op_probe; /* arena_span() of frame `argument` of the memory */
+op_fn op_probe; /* arena_span() of that frame of the first op_span() */
 op_fn op_stats; /* cached objects of a size are no more than there can be */
 op_fn op_validate;
 op_fn op_depot_push; /* into the test's own depot, from the slot */

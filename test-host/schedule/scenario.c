@@ -56,9 +56,9 @@ static const struct scenario table[] = {
 	},
 	{
 		.name = "refill",
-		.program = {{S(alloc, PAIR + 0), S(free, 0), S(alloc, PAIR + 1)},
-			    {S(alloc, PAIR + 10), S(free, 0), S(alloc, PAIR + 11)}},
-		.interrupt = {{S(alloc, PAIR + 20)}},
+		.program = {{S(alloc, SMALL + 0), S(free, 0), S(alloc, SMALL + 1)},
+			    {S(alloc, SMALL + 10), S(free, 0), S(alloc, SMALL + 11)}},
+		.interrupt = {{S(alloc, SMALL + 20)}},
 		.preemptions = 1,
 	},
 	{
@@ -84,11 +84,11 @@ static const struct scenario table[] = {
 	},
 	{
 		.name = "depot",
-		.prepare = {S(alloc, SINGLE + 0), S(alloc, SINGLE + 1), S(fill, SINGLE)},
-		.program = {{S(free, 0), S(alloc, SINGLE + 2), S(free, 1)},
-			    {S(alloc, SINGLE + 10), S(free, 10), S(alloc, SINGLE + 11)}},
-		.interrupt = {{S(alloc, SINGLE + 20)}},
-		.preemptions = 2,
+		.prepare = {S(alloc, SMALL + 0), S(alloc, SMALL + 1), S(fill, SMALL)},
+		.program = {{S(free, 0), S(alloc, SMALL + 2), S(free, 1)},
+			    {S(alloc, SMALL + 10), S(free, 10), S(alloc, SMALL + 11)}},
+		.interrupt = {{S(alloc, SMALL + 20)}},
+		.preemptions = 1,
 	},
 	{
 		.name = "depot-alone",
@@ -116,7 +116,7 @@ static const struct scenario table[] = {
 	{
 		.name = "spans",
 		.program = {{S(span, 0), S(free, 0), S(span, 1)},
-			    {S(probe, 4), S(probe, 5), S(probe, 6)}},
+			    {S(probe, 0), S(probe, 1), S(probe, 2)}},
 		.buffers = true,
 	},
 	{
@@ -136,7 +136,7 @@ static const struct scenario table[] = {
 		.prepare = {S(warm, SMALL), ON(1), S(warm, SMALL), S(alloc, SMALL + 10)},
 		.program = {{S(flush, 0)}, {S(free, 10), S(alloc, SMALL + 11)}},
 		.interrupt = {{S(alloc, SMALL + 20)}},
-		.preemptions = 2,
+		.preemptions = 1,
 	},
 	{
 		.name = "offline",
@@ -221,7 +221,7 @@ static const struct choice {
 	{1, S(stack, 0)},     {3, S(take, PAIR)},   {2, S(take, SMALL)},   {4, S(give, 0)},
 	{2, S(span, 0)},      {1, S(flush, 0)},     {1, S(drain, 0)},      {1, S(depots, 0)},
 	{2, S(request, 0)},   {2, S(honour, 0)},    {2, S(poll, 0)},       {2, S(deferred, 0)},
-	{3, S(defer, 0)},     {2, S(probe, 4)},     {1, S(stats, SMALL)},  {2, S(anyctx, PAIR)},
+	{3, S(defer, 0)},     {2, S(probe, 0)},     {1, S(stats, SMALL)},  {2, S(anyctx, PAIR)},
 	{1, S(bulk, SMALL)},  {1, S(fix_alloc, 0)}, {1, S(depot_pop, 0)},  {1, S(depot_push, 40)},
 	{1, S(offline, 0)},
 };

@@ -470,6 +470,13 @@ bool sched_cas(volatile void *place, void *expected, const void *desired, unsign
 	return true;
 }
 
+/* Coarser than what a release fence promises: all is visible. Loads are never early here. */
+void sched_fence(memory_order order)
+{
+	if (active && order != memory_order_acquire && order != memory_order_relaxed)
+		buffer_drain(&current->buffer);
+}
+
 /* ---- Locks ---- */
 
 static void lock_taken(struct spinlock *lock)

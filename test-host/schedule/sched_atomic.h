@@ -30,6 +30,7 @@ uint64_t sched_rmw(volatile void *place, uint64_t operand, unsigned size_bytes, 
 		   memory_order order);
 bool sched_cas(volatile void *place, void *expected, const void *desired, unsigned size_bytes,
 	       memory_order order);
+void sched_fence(memory_order order);
 
 #define SCHED_VALUE(place) __typeof__((void)0, *(place))
 
@@ -85,8 +86,10 @@ bool sched_cas(volatile void *place, void *expected, const void *desired, unsign
 #undef atomic_compare_exchange_weak_explicit
 #define atomic_compare_exchange_weak_explicit atomic_compare_exchange_strong_explicit
 
-/* What the allocator does not use today must not slip past. */
 #undef atomic_thread_fence
+#define atomic_thread_fence(order) sched_fence(order)
+
+/* What the allocator does not use today must not slip past. */
 #undef atomic_signal_fence
 #undef atomic_fetch_xor_explicit
 #undef atomic_flag_test_and_set_explicit
