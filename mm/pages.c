@@ -182,10 +182,11 @@ int slate_page_alloc_at(paddr_t base, size_t n)
 		return SLATE_ESTAGE;
 	if (n == 0 || (base.v & SLATE_PAGE_MASK))
 		return SLATE_EINVAL;
-	if (base.v >> SLATE_PADDR_BITS || !is_ours(paddr_to_pfn(base), n))
-		return SLATE_ENOENT;
+	/* Every frame has a lock before it. */
 	if (port_in_nmi())
 		return SLATE_EBUSY;
+	if (base.v >> SLATE_PADDR_BITS || !is_ours(paddr_to_pfn(base), n))
+		return SLATE_ENOENT;
 	do {
 		if (mheap_alloc_pages_at(paddr_to_pfn(base), n))
 			return SLATE_OK;

@@ -129,6 +129,9 @@ table() {
 			./qemu-run.sh --arch $arch --smp 2 --timeout 60 --run 'overflow 1'
 		boot $arch-balloon must_say '^rss [0-9]+ [0-9]+ MiB$' \
 			./qemu-run.sh --arch $arch --smp 2 --balloon --timeout 100 --run 'selftest scavenge'
+		run $arch-irqoff $arch --smp 2 PROTECT=irqoff
+		boot $arch-irq-sweep must_say '^control: corruption found$' \
+			./qemu-run.sh --arch $arch --icount --timeout 200 --run 'selftest irq-sweep'
 		boot $arch-no-such-test must_fail ./qemu-run.sh --arch $arch --smp 1 --timeout 60 --run 'selftest no-such-test'
 		boot $arch-no-such-command must_fail ./qemu-run.sh --arch $arch --smp 1 --timeout 60 --run 'echo a; no-such-command; echo b'
 	done
