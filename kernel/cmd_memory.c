@@ -131,6 +131,8 @@ bool cmd_stats(int argc, char **argv)
 		stats.shrunk_pages, stats.scavenge_waits, stats.reserve_uses);
 	kprintf("drains %zu, failures %zu, reports %zu, leaked objects %zu\n", stats.drains,
 		stats.failures, stats.reports, stats.leaked_objects);
+	kprintf("known zero %zu pages, zeroing spared %zu pages\n", stats.zeroed_pages,
+		stats.zero_saved_pages);
 	kprintf("runs discarded %zu, refused %zu\n", stats.discards, stats.discard_refused);
 	meta = percent_hundredths(stats.metadata_pages, stats.total_pages);
 	kprintf("metadata %zu.%02zu %% of RAM\n", meta / 100, meta % 100);

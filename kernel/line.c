@@ -12,6 +12,10 @@
 #include "kernel/console.h"
 #include "lib/string.h"
 
+/* While nobody types: so many free frames are zeroed a tick, up to a stock of some. */
+#define IDLE_ZERO_PAGES 4
+#define IDLE_ZERO_GOAL  256
+
 #define CTRL(c)   ((c) - 'A' + 1)
 #define KEY_ESC   27
 #define KEY_ERASE 127
@@ -302,6 +306,7 @@ char *line_read(struct line *line, const char *prompt)
 
 		if (c < 0) {
 			slate_poll();
+			slate_idle_zero(IDLE_ZERO_PAGES, IDLE_ZERO_GOAL);
 			arch_idle();
 		} else if (line_feed(line, (char)c))
 			return line->text;

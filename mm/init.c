@@ -24,6 +24,7 @@
 #include "mm/onfree.h"
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
+#include "mm/zeroer.h"
 #include "mm/shrinker.h"
 #include "mm/tiny.h"
 
@@ -360,4 +361,5 @@ void mm_reset(void)
 	mcache_reset();
 	reclaim_reset();
 	scavenger_reset();
+	zeroer_reset();
 }

@@ -23,6 +23,7 @@
 #include "mm/reclaim.h"
 #include "mm/tiny.h"
 #include "mm/words.h"
+#include "mm/zeroer.h"
 
 static unsigned noscan_of(unsigned flags)
 {
@@ -65,6 +66,15 @@ static void *alloc_class(unsigned span_class, unsigned flags)
 	return object ? object : alloc_class_reclaim(span_class, flags);
 }
 
+/* Fresh from the page allocator, which may know that it reads as zero. */
+static void clear_large(const struct mspan *span)
+{
+	if (span->needzero)
+		memset((void *)span->base, 0, span->elem_bytes);
+	else
+		zeroer_note_saved(span->pages);
+}
+
 /* This CPU's cache has none. */
 static __attribute__((noinline)) void *alloc_large_slow(size_t pages, size_t align_pages,
 							unsigned flags)
@@ -77,6 +87,8 @@ static __attribute__((noinline)) void *alloc_large_slow(size_t pages, size_t ali
 		struct mspan *span = reclaim.reserve ? mheap_alloc_large_reserve(pages, align_pages)
 						     : mheap_alloc_large(pages, align_pages);
 
+		if (span && (flags & SLATE_ZERO))
+			clear_large(span);
 		if (span) {
 			span->noscan = noscan_of(flags);
 			return (void *)span->base;
@@ -104,6 +116,8 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 	if (!span)
 		return alloc_large_slow(pages, align_pages, flags);
 	span->noscan = noscan_of(flags);
+	if (flags & SLATE_ZERO)
+		memset((void *)span->base, 0, span->elem_bytes);
 	return (void *)span->base;
 }
 
@@ -111,6 +125,13 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 static void *alloc_tiny(size_t size_bytes, unsigned flags)
 {
 	return (flags & SLATE_ANYCTX) || port_in_nmi() ? NULL : tiny_alloc(size_bytes);
+}
+
+static inline void *clear(void *object, size_t size_bytes, unsigned flags)
+{
+	if (object && (flags & SLATE_ZERO))
+		memset(object, 0, size_bytes);
+	return object;
 }
 
 static void *alloc_any(size_t size_bytes, size_t align_bytes, unsigned flags)
@@ -122,8 +143,10 @@ static void *alloc_any(size_t size_bytes, size_t align_bytes, unsigned flags)
 	else if (size_bytes <= SIZECLASS_MAX_BYTES && align_bytes <= SLATE_PAGE_SIZE)
 		sizeclass = sizeclass_of_aligned(size_bytes, align_bytes);
 
-	return sizeclass ? alloc_class(sizeclass << 1 | noscan_of(flags), flags)
-			 : alloc_large(size_bytes ? size_bytes : 1, align_bytes, flags);
+	/* large ones are cleared there, as far as they must be */
+	if (!sizeclass)
+		return alloc_large(size_bytes ? size_bytes : 1, align_bytes, flags);
+	return clear(alloc_class(sizeclass << 1 | noscan_of(flags), flags), size_bytes, flags);
 }
 
 void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
@@ -132,11 +155,8 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
 
 	if (object_is_tiny(size_bytes, align_bytes, flags))
 		object = alloc_tiny(size_bytes, flags);
-	if (!object)
-		object = alloc_any(size_bytes, align_bytes, flags);
-	if (object && (flags & SLATE_ZERO))
-		memset(object, 0, size_bytes);
-	return object;
+	return object ? clear(object, size_bytes, flags)
+		      : alloc_any(size_bytes, align_bytes, flags);
 }
 
 /* Behind the sequence, or instead of it; never in line, where it would cost the fast path a stack

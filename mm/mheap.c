@@ -379,8 +379,11 @@ struct mspan *mheap_alloc_span_reserve(unsigned span_class)
 
 static struct mspan *alloc_large(size_t pages, size_t align_pages, bool reserve)
 {
-	struct page_fit fit = {
-		.end = directmap_end, .align_pages = align_pages, .reserve = reserve};
+	bool known_zero = false;
+	struct page_fit fit = {.end = directmap_end,
+			       .align_pages = align_pages,
+			       .reserve = reserve,
+			       .known_zero = &known_zero};
 	struct mspan *span = metadata_alloc(&span_structs, reserve);
 
 	if (!span)
@@ -391,6 +394,7 @@ static struct mspan *alloc_large(size_t pages, size_t align_pages, bool reserve)
 		return NULL;
 	}
 	mspan_init_large(span, base, pages);
+	span->needzero = !known_zero;
 	atomic_fetch_add_explicit(&mheaps[span->node].large_objects, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&mheaps[span->node].large_bytes, span->elem_bytes,
 				  memory_order_relaxed);

@@ -151,6 +151,10 @@ static inline bool mheap_has_plenty(unsigned node)
  */
 pfn_t mheap_alloc_pages(size_t n, const struct page_fit *fit, unsigned node);
 
+/* One frame that reads as zero and ends at or below end, out of this node, or this CPU's;
+ * SLATE_PFN_NONE: none was found. */
+pfn_t mheap_alloc_zeroed(pfn_t end, unsigned node);
+
 /* Exactly these frames, of one region; false when one of them is not free. */
 bool mheap_alloc_pages_at(pfn_t pfn, size_t n);
 

@@ -48,6 +48,20 @@ pfn_t mheap_alloc_pages(size_t n, const struct page_fit *fit, unsigned preferred
 	return pfn;
 }
 
+pfn_t mheap_alloc_zeroed(pfn_t end, unsigned preferred)
+{
+	unsigned here = numa_here();
+	struct mheap *heap = &mheaps[preferred < SLATE_MAX_NODES ? preferred : here];
+	pfn_t pfn = SLATE_PFN_NONE;
+
+	/* a near frame that must be zeroed before a far one that must not */
+	if (mheap_may_serve(heap, 1) && !mm_fault_armed())
+		pfn = pagealloc_alloc_zeroed(&heap->pages, end);
+	if (!pfn_is_none(pfn))
+		note_frames_out(heap, here, 1);
+	return pfn;
+}
+
 bool mheap_alloc_pages_at(pfn_t pfn, size_t n)
 {
 	for (unsigned node = 0; node < mheap_node_count(); node++) {

@@ -63,6 +63,7 @@ struct mspan {
 	struct special *specials;    /* (s) records on its objects, sorted */
 	struct list all_link;        /* (h) in the mheap's registry */
 	uint8_t node;                /* (c) NUMA node of its frames */
+	bool needzero;               /* (c) a fresh large object: its frames may hold anything */
 	bool noscan;                 /* (c) its objects hold no pointers */
 	_Atomic uint32_t generation; /* (a) relaxed: another for each span that the struct is */
 	union {

@@ -3,7 +3,7 @@
  * page_region.c (level 3) - the bitmap of a region, and what its changes do to tree and hints.
  *
  * Metadata of a region, in this order, each part on a cache line of its own: the header, the tree,
- * the bitmap of allocated frames, the bitmap of released ones.
+ * the bitmap of allocated frames, that of released ones, that of known zeroes.
  */
 #include "mm/page_region.h"
 
@@ -26,7 +26,7 @@ size_t page_region_bytes(size_t pages)
 	/* both ends may lie inside a chunk */
 	chunks = ((pages + PAGE_CHUNK_MASK) >> PAGE_CHUNK_SHIFT) + 1;
 	return align_up(sizeof(struct page_region), LINE_BYTES) + page_tree_bytes(chunks) +
-	       2 * chunks * LINE_BYTES;
+	       3 * chunks * LINE_BYTES;
 }
 
 struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
@@ -39,6 +39,11 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 
 	region->free_pages = pages;
 	region->released_pages = 0;
+	region->zero_pages = 0;
+	region->marks = 0;
+	region->zero_top = 0;
+	region->zero_bit = PAGE_BIT_NONE;
+	region->zero_taken = 0;
 	region->first_free = first_bit;
 	region->run_from = 0;
 	region->run_pages = 1;
@@ -49,6 +54,7 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 	region->searches = 0;
 	region->bitmap = (bitword_t *)(tree + page_tree_bytes(chunks));
 	region->released = region->bitmap + chunks * PAGE_CHUNK_WORDS;
+	region->zeroed = region->released + chunks * PAGE_CHUNK_WORDS;
 	region->base = pfn.v;
 	region->pages = pages;
 	region->origin = pfn.v - first_bit;
@@ -57,8 +63,8 @@ struct page_region *page_region_init(void *metadata, pfn_t pfn, size_t pages)
 	region->removable = false;
 	region->next = NULL;
 
-	/* both bitmaps */
-	for (size_t i = 0; i < 2 * chunks * PAGE_CHUNK_WORDS; i++)
+	/* all three bitmaps */
+	for (size_t i = 0; i < 3 * chunks * PAGE_CHUNK_WORDS; i++)
 		region->bitmap[i] = 0;
 	bitmap_set_range(region->bitmap, 0, first_bit);
 	bitmap_set_range(region->bitmap, end_bit, chunks << PAGE_CHUNK_SHIFT);
@@ -196,15 +202,24 @@ static __attribute__((noinline)) void note_words(struct page_region *region, siz
 void page_region_take_back(struct page_region *region, size_t bit, size_t n)
 {
 	size_t last = (bit + n - 1) >> BITWORD_SHIFT;
+	size_t zero = 0;
 
 	for (size_t i = bit >> BITWORD_SHIFT; i <= last; i++) {
 		bitword_t back = region->released[i] & region->bitmap[i];
+		bitword_t zeroed = region->zeroed[i] & region->bitmap[i];
 
-		if (!back)
+		if (!(back | zeroed))
 			continue;
 		region->released[i] ^= back;
+		region->zeroed[i] ^= zeroed;
 		region->released_pages -= bitword_popcount(back);
+		region->marks -= bitword_popcount(back);
+		zero += bitword_popcount(zeroed);
 	}
+	region->zero_pages -= zero;
+	region->marks -= zero;
+	region->zero_bit = bit;
+	region->zero_taken = zero;
 }
 
 /* Four at a time, mostly: the loop costs as much as the work. */
@@ -255,7 +270,7 @@ bool page_region_take_words(struct page_region *region, size_t bit, size_t n)
 	*range.first |= range.first_mask;
 	*range.last |= range.last_mask;
 	region->free_pages -= n;
-	if (region->released_pages)
+	if (region->marks)
 		page_region_take_back(region, bit, n);
 	page_region_hints_taken(region, bit, n);
 	if (!noted)

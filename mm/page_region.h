@@ -25,6 +25,7 @@
  *
  *   a frame is a one in bitmap, or in released, or in neither
  *   released_pages = ones of released
+ *   zero_pages = ones of zeroed, all of them frames that are free (pagealloc_zero.c)
  *
  * No function here takes a lock; the caller holds the node's.
  */
@@ -42,6 +43,11 @@
 struct page_region {
 	size_t free_pages;     /* (lock) zeros of the bitmap, released ones among them */
 	size_t released_pages; /* (lock) */
+	size_t zero_pages;     /* (lock) */
+	size_t marks;          /* (lock) released_pages + zero_pages */
+	size_t zero_top;       /* (lock) hint: no frame from this bit on is known to be zero */
+	size_t zero_bit;       /* (lock) where the last run with marks began, and how many of its */
+	size_t zero_taken;     /* (lock) frames were known to be zero */
 	size_t first_free;     /* (lock) hint, at most end_bit */
 	size_t run_from;       /* (lock) hint, at most end_bit */
 	size_t run_pages;      /* (lock) */
@@ -53,6 +59,7 @@ struct page_region {
 
 	bitword_t *bitmap;        /* (c) ones are allocated frames */
 	bitword_t *released;      /* (lock) the words; ones are given back */
+	bitword_t *zeroed;        /* (lock) the words; ones are free and read as zero */
 	size_t base;              /* (c) the first frame's number */
 	size_t pages;             /* (c) */
 	size_t origin;            /* (c) frame number of bit 0 */
@@ -120,7 +127,7 @@ static inline void page_region_taken(struct page_region *region, size_t bit, siz
 	size_t chunk = bit >> PAGE_CHUNK_SHIFT;
 
 	region->free_pages -= n;
-	if (region->released_pages)
+	if (region->marks)
 		page_region_take_back(region, bit, 1);
 	if (region->pending[0] != chunk)
 		page_region_note(region, chunk, chunk);

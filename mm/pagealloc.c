@@ -167,6 +167,7 @@ bool pagealloc_pause_locked(struct pagealloc *pa, struct page_region *region, un
 	mm_lock_release(&pa->lock, *irq);
 	*irq = mm_lock_acquire(&pa->lock);
 	region->searches--;
+	region->zero_bit = PAGE_BIT_NONE;
 	return region != pa->isolated;
 }
 
@@ -317,12 +318,17 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 	for (; region; region = pagealloc_next(region)) {
 		if (region->free_pages < n || (fit && fit->stays && region->removable))
 			continue;
+		/* what is told of earlier runs is not meant */
+		region->zero_bit = PAGE_BIT_NONE;
 		if (!fit || fit_is_plain(fit, region))
 			bit = take_plain_locked(pa, region, n, &irq);
 		else
 			bit = take_fit_locked(pa, region, n, fit, &irq);
 		if (bit != PAGE_BIT_NONE) {
 			count_sub(&pa->free_pages, n);
+			if (fit && fit->known_zero)
+				*fit->known_zero =
+					region->zero_bit == bit && region->zero_taken == n;
 			if (!fit)
 				note_start_locked(pa, region, n, pa->pauses != pauses);
 			break;

@@ -38,6 +38,7 @@ struct page_fit {
 	size_t boundary_pages; /* power of two that the run does not cross; 0: none */
 	bool stays;            /* for good: not out of regions that may be removed */
 	bool reserve;          /* may take the last keep_pages frames of the node, too */
+	bool *known_zero;      /* NULL, or is told whether the whole run reads as zero */
 };
 
 void pagealloc_init(struct pagealloc *pa, unsigned node);
@@ -143,6 +144,8 @@ size_t pagealloc_free_batch(struct pagealloc *pa, const pfn_t *pfns, size_t n, p
 struct page_idle {
 	size_t top; /* frames below it are still to be looked at; SIZE_MAX at first, 0: done */
 	size_t min_pages; /* shorter runs are passed over; at most PAGE_CHUNK_PAGES */
+	size_t max_pages; /* of longer ones only the end is taken; 0: all */
+	bool dirty;       /* frames that are known to be zero are passed over, too */
 };
 
 /*
@@ -154,6 +157,20 @@ size_t pagealloc_take_idle(struct pagealloc *pa, struct page_idle *idle, pfn_t *
 
 /* Free such a run as released. False, and nothing changes, when it is not allocated as a whole. */
 bool pagealloc_give_released(struct pagealloc *pa, pfn_t pfn, size_t n);
+
+/* The same with what is known of the frames: as given back, as zero. */
+#define PAGE_MARK_RELEASED 1u
+#define PAGE_MARK_ZERO     2u
+bool pagealloc_give_marked(struct pagealloc *pa, pfn_t pfn, size_t n, unsigned marks);
+
+/*
+ * One frame that reads as zero, out of the regions that end at or below end; SLATE_PFN_NONE when
+ * none was found: it may be there. The reserve stays. One lock hold, bounded work.
+ */
+pfn_t pagealloc_alloc_zeroed(struct pagealloc *pa, pfn_t end);
+
+/* How many of the free frames are known to read as zero. */
+size_t pagealloc_zeroed(struct pagealloc *pa);
 
 /* How many of the free frames are released. */
 size_t pagealloc_released_locked(struct pagealloc *pa);

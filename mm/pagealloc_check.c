@@ -4,7 +4,7 @@
  * that bitmap, tree, hints and counts tell the same.
  *
  *   frames of a region = zeros of its bitmap (free_pages) + ones inside its bounds
- *   a released frame is a free one; released_pages = ones of that bitmap
+ *   a released frame is a free one; released_pages = ones of that bitmap; likewise known zeroes
  *   free_pages of the node = sum over its regions
  */
 #include "mm/mmdebug.h"
@@ -156,10 +156,15 @@ static const char *check_released(const struct page_region *region, pfn_t *where
 		*where = page_region_pfn(region, i << BITWORD_SHIFT);
 		if (region->released[i] & region->bitmap[i])
 			return "page region: a released frame is allocated";
+		if (region->zeroed[i] & region->bitmap[i])
+			return "page region: a frame that is kept zero is allocated";
 	}
 	*where = (pfn_t){region->base};
 	if (region->released_pages != bitmap_count_set(region->released, 0, bits))
 		return "page region: released frames are not the ones of their bitmap";
+	if (region->zero_pages != bitmap_count_set(region->zeroed, 0, bits) ||
+	    region->marks != region->zero_pages + region->released_pages)
+		return "page region: known zeroes are not the ones of their bitmap";
 	return NULL;
 }
 

@@ -98,6 +98,7 @@ static size_t give_group(struct page_region *region, size_t bit, const struct pa
 		page_region_given(region, at, n);
 		region->released[index] |= released;
 		region->released_pages += bitword_popcount(released);
+		region->marks += bitword_popcount(released);
 		given += n;
 	}
 	return given;

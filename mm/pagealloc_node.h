@@ -34,6 +34,9 @@ static inline size_t pagealloc_left_locked(struct pagealloc *pa, bool reserve)
 	return free > keep ? free - keep : 0;
 }
 
+/* [bit, bit + n) is free and reads as zero; it has no such mark yet. */
+void pagealloc_mark_zero_locked(struct page_region *region, size_t bit, size_t n);
+
 /* Frames of the region came back: a search for any number may begin there. */
 static inline void pagealloc_note_given_locked(struct pagealloc *pa,
 					       const struct page_region *region)

@@ -31,11 +31,15 @@ static struct page_region *region_below(struct pagealloc *pa, size_t top)
  * word's first bit, if there is none at or above it.
  */
 static size_t last_before(const struct page_region *region, size_t floor, size_t end,
-			  bitword_t flip)
+			  bitword_t flip, bool dirty)
 {
 	while (end > floor) {
 		size_t word = (end - 1) >> BITWORD_SHIFT;
-		bitword_t idle = ~(region->bitmap[word] | region->released[word]) ^ flip;
+		bitword_t not_idle = region->bitmap[word] | region->released[word];
+
+		if (dirty)
+			not_idle |= region->zeroed[word];
+		bitword_t idle = ~not_idle ^ flip;
 
 		idle &= bitword_mask(0, ((end - 1) & BITWORD_MASK) + 1);
 		if (idle)
@@ -49,17 +53,19 @@ static size_t last_before(const struct page_region *region, size_t floor, size_t
  * One look below end, a bit of the region: the highest run in that chunk, if it is long enough.
  * Returns its length and where it begins in *bit; or 0, and *bit is where to look next.
  */
-static size_t look(struct page_region *region, size_t end, size_t min_pages, size_t *bit)
+static size_t look(struct page_region *region, size_t end, const struct page_idle *idle,
+		   size_t *bit)
 {
 	size_t chunk = (end - 1) >> PAGE_CHUNK_SHIFT;
 	size_t floor = chunk << PAGE_CHUNK_SHIFT;
+	size_t min_pages = idle->min_pages ? idle->min_pages : 1;
 	size_t start;
 
 	*bit = floor;
 	if (region->tree.level[0][chunk].max < min_pages)
 		return 0;
-	end = last_before(region, floor, end, 0);
-	start = last_before(region, floor, end, ~(bitword_t)0);
+	end = last_before(region, floor, end, 0, idle->dirty);
+	start = last_before(region, floor, end, ~(bitword_t)0, idle->dirty);
 	if (end - start < min_pages) {
 		/* is there room for one below? */
 		if (start - floor >= min_pages)
@@ -85,7 +91,6 @@ static size_t take_locked(struct pagealloc *pa, struct page_idle *idle, size_t s
 			  unsigned *looks)
 {
 	struct page_region *region = region_below(pa, idle->top);
-	size_t min_pages = idle->min_pages ? idle->min_pages : 1;
 	size_t end, bit, n;
 
 	mm_lock_assert_held(&pa->lock);
@@ -100,7 +105,7 @@ static size_t take_locked(struct pagealloc *pa, struct page_idle *idle, size_t s
 	end = idle->top - region->origin;
 	if (end > region->end_bit)
 		end = region->end_bit;
-	n = look(region, end, min_pages, &bit);
+	n = look(region, end, idle, &bit);
 	if (n > spare) {
 		bit += n - spare;
 		n = spare;
@@ -119,6 +124,8 @@ size_t pagealloc_take_idle(struct pagealloc *pa, struct page_idle *idle, pfn_t *
 	size_t spare = spare_locked(pa);
 	size_t n = 0;
 
+	if (idle->max_pages && spare > idle->max_pages)
+		spare = idle->max_pages;
 	if (spare == 0 || spare < idle->min_pages)
 		idle->top = 0;
 	for (unsigned looks = 0; looks < LOOKS && idle->top > 0 && n == 0; looks++)
@@ -128,7 +135,7 @@ size_t pagealloc_take_idle(struct pagealloc *pa, struct page_idle *idle, pfn_t *
 	return n;
 }
 
-bool pagealloc_give_released(struct pagealloc *pa, pfn_t pfn, size_t n)
+bool pagealloc_give_marked(struct pagealloc *pa, pfn_t pfn, size_t n, unsigned marks)
 {
 	unsigned long irq = mm_lock_acquire(&pa->lock);
 	struct page_region *region = pagealloc_region_of_locked(pa, pfn);
@@ -138,13 +145,22 @@ bool pagealloc_give_released(struct pagealloc *pa, pfn_t pfn, size_t n)
 	if (given) {
 		size_t bit = page_region_bit(region, pfn);
 
-		bitmap_set_range(region->released, bit, bit + n);
-		region->released_pages += n;
 		count_add(&pa->free_pages, n);
-		pagealloc_note_given_locked(pa, region);
+		if (marks & PAGE_MARK_RELEASED) {
+			bitmap_set_range(region->released, bit, bit + n);
+			region->released_pages += n;
+			region->marks += n;
+		}
+		if (marks & PAGE_MARK_ZERO)
+			pagealloc_mark_zero_locked(region, bit, n);
 	}
 	mm_lock_release(&pa->lock, irq);
 	return given;
+}
+
+bool pagealloc_give_released(struct pagealloc *pa, pfn_t pfn, size_t n)
+{
+	return pagealloc_give_marked(pa, pfn, n, PAGE_MARK_RELEASED);
 }
 
 size_t pagealloc_released_locked(struct pagealloc *pa)

@@ -14,6 +14,7 @@
 #include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
+#include "mm/zeroer.h"
 
 pfn_t slate_frame_alloc_slow(void)
 {
@@ -127,6 +128,41 @@ static bool to_fit(const struct slate_page_constraints *c, size_t n, struct page
 	return true;
 }
 
+/* A run as its caller wants it, as far as it is not known to be so. */
+static pfn_t clear(pfn_t pfn, size_t n, unsigned flags, bool known_zero)
+{
+	if (pfn_is_none(pfn) || !(flags & SLATE_ZERO))
+		return pfn;
+	if (known_zero)
+		zeroer_note_saved(n);
+	else
+		memset(pfn_to_virt(pfn), 0, n << SLATE_PAGE_SHIFT);
+	return pfn;
+}
+
+/* One frame without further wishes may be any that is zero. */
+static bool any_zero_will_do(size_t n, const struct page_fit *fit,
+			     const struct slate_page_constraints *constraints)
+{
+	return n == 1 && (constraints->flags & SLATE_ZERO) && fit->min.v == 0 &&
+	       fit->align_pages <= 1;
+}
+
+static pfn_t alloc_maybe_zero(size_t n, struct page_fit *fit,
+			      const struct slate_page_constraints *constraints)
+{
+	bool known_zero = false;
+	pfn_t pfn = SLATE_PFN_NONE;
+
+	if (any_zero_will_do(n, fit, constraints))
+		pfn = mheap_alloc_zeroed(fit->end, constraints->node);
+	if (!pfn_is_none(pfn))
+		return clear(pfn, n, constraints->flags, true);
+	fit->known_zero = &known_zero;
+	pfn = alloc_run(n, fit, constraints->node, constraints->flags);
+	return clear(pfn, n, constraints->flags, known_zero);
+}
+
 static __attribute__((noinline)) pfn_t alloc_pages(size_t n,
 						   const struct slate_page_constraints *constraints)
 {
@@ -143,12 +179,9 @@ static __attribute__((noinline)) pfn_t alloc_pages(size_t n,
 	if (!to_fit(constraints, n, &fit))
 		return SLATE_PFN_NONE;
 
-	pfn_t pfn = anyctx ? alloc_anyctx(n, constraints)
-			   : alloc_run(n, &fit, constraints->node, constraints->flags);
-
-	if (!pfn_is_none(pfn) && (constraints->flags & SLATE_ZERO))
-		memset(pfn_to_virt(pfn), 0, n << SLATE_PAGE_SHIFT);
-	return pfn;
+	if (anyctx)
+		return clear(alloc_anyctx(n, constraints), n, constraints->flags, false);
+	return alloc_maybe_zero(n, &fit, constraints);
 }
 
 pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constraints)

@@ -105,7 +105,10 @@ static bool release_run(struct mheap *heap, pfn_t pfn, size_t n)
 	if (discard == SLATE_DISCARD_REFUSED)
 		given = pagealloc_free(&heap->pages, pfn, n) == n;
 	else
-		given = pagealloc_give_released(&heap->pages, pfn, n);
+		given = pagealloc_give_marked(
+			&heap->pages, pfn, n,
+			PAGE_MARK_RELEASED |
+				(discard == SLATE_DISCARD_ZEROED ? PAGE_MARK_ZERO : 0));
 	MM_ASSERT(given);
 	(void)given;
 	atomic_fetch_sub_explicit(&heap->frame_pages, n, memory_order_relaxed);

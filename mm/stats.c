@@ -15,6 +15,7 @@
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
 #include "mm/shrinker.h"
+#include "mm/zeroer.h"
 
 static struct mcache *cache_of(unsigned cpu)
 {
@@ -88,6 +89,8 @@ void slate_stats(struct slate_stats *stats)
 		.reports = mm_report_count(),
 		.leaked_objects = mm_leak_count(),
 		.tiny_allocs = tiny_allocs(),
+		.zeroed_pages = zeroer_stock(),
+		.zero_saved_pages = zeroer_saved(),
 		.discards = scavenger_discards(),
 		.discard_refused = scavenger_refused(),
 	};

@@ -3,7 +3,7 @@
 #include "test-host/pure_page_rows.h"
 
 /* 70 chunks and the tree above them. */
-#define METADATA_BYTES (12 * 1024)
+#define METADATA_BYTES (48 << 10)
 
 struct pagealloc page_row_node;
 

@@ -204,8 +204,8 @@ static void metadata_size(void)
 	CHECK(pagealloc_region_bytes(1) < 1024);
 	CHECK(pagealloc_region_bytes(PAGEALLOC_REGION_MAX) < SIZE_MAX / 2);
 	CHECK(pagealloc_region_bytes(PAGEALLOC_REGION_MAX + 1) == SIZE_MAX);
-	/* two bitmaps of 1/8 byte a frame, summaries a quarter of one: below 0.007 % of memory */
-	CHECK(pagealloc_region_bytes(gib) < gib * 4096 / 14000);
+	/* three bitmaps of 1/8 byte a frame, summaries a quarter of one: below 0.011 % of memory */
+	CHECK(pagealloc_region_bytes(gib) < gib * 4096 / 9500);
 	for (size_t pages = 1; pages < 5000; pages += 37)
 		CHECK(pagealloc_region_bytes(pages) <= pagealloc_region_bytes(pages + 1));
 }

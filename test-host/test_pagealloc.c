@@ -334,7 +334,7 @@ static void region_of_one_tib(void **state)
 
 	(void)state;
 	start();
-	assert_true(pagealloc_region_bytes(TIB) < 74 * MIB);
+	assert_true(pagealloc_region_bytes(TIB) < 106 * MIB);
 	assert_true(pagealloc_add(&node, (pfn_t){base}, TIB, make_metadata(TIB)));
 	taken_of[made++] = NULL;
 	assert_int_equal(pagealloc_largest(&node), TIB);

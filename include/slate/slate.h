@@ -75,7 +75,7 @@ int slate_init(const struct slate_init_params *params);
  * node out of range); SLATE_EEXIST (overlaps memory that was added before); SLATE_ERANGE (beyond
  * SLATE_PADDR_BITS, too long, or unmapped metadata); SLATE_ENOMEM (too small for its own metadata);
  * SLATE_EAGAIN (memory is being added or removed just now). Context: any but NMI, but metadata is
- * cleared in the caller's time: 80 bytes a MiB, and 16 KiB for each fresh arena.
+ * cleared in the caller's time: 112 bytes a MiB, and 16 KiB for each fresh arena.
  */
 int slate_add_memory(paddr_t base, uint64_t size_bytes, unsigned node);
 
@@ -341,6 +341,15 @@ size_t slate_scavenge(size_t pages);
  * poll: never, the default. After a refusal it rests for some hundred polls.
  */
 void slate_scavenge_pace(size_t retain_pages, size_t pages_per_poll);
+
+/*
+ * Zero free frames while nobody waits: from an idle loop. At most max_pages, as long as fewer than
+ * goal_pages of the free frames are known to read as zero. Requests with SLATE_ZERO prefer those,
+ * and need not zero them. Frames that were given back to the machine's owner stay there. Returns
+ * how many frames were zeroed: 0 also while another CPU is at it. Context: any but NMI; some
+ * thousand instructions a frame, interrupts as the caller has them.
+ */
+size_t slate_idle_zero(size_t max_pages, size_t goal_pages);
 
 /* ---- Configuration check ---- */
 

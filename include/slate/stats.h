@@ -44,6 +44,9 @@ struct slate_stats {
 	size_t reports;   /* calls of port_panic() */
 	size_t leaked_objects; /* given up after a report */
 
+	size_t zeroed_pages;     /* free frames that are known to read as zero */
+	size_t zero_saved_pages; /* frames that were asked for as zeroes, and were so already */
+
 	size_t discards;        /* runs that port_page_discard() took */
 	size_t discard_refused; /* and those that it did not take */
 };
