@@ -136,6 +136,12 @@ bool arch_step_is_delicate(void);
 
 /* ---- Stacks and pages ---- */
 
+/*
+ * The i-th range of the kernel's own data, but for the allocator's and the boot stack, which nobody
+ * uses any more; false: no more.
+ */
+bool arch_data_range(unsigned i, uintptr_t *low, uintptr_t *high);
+
 /* Call fn(arg) on another stack, whose pointer starts at stack_top, 16-byte aligned. */
 void arch_on_stack(void (*fn)(void *arg), void *arg, void *stack_top);
 

@@ -21,6 +21,8 @@ const struct command commands[] = {
 	{"scavenge", "[FRAMES]", "give free frames back to the hypervisor; all", cmd_scavenge},
 	{"alloc", "SIZE", "allocate an object (SIZE: 64, 4k, 1m); prints its address", cmd_alloc},
 	{"leak", "COUNT SIZE", "lose objects on purpose", cmd_leak},
+	{"leaks", "", "objects that nobody can reach", cmd_leaks},
+	{"collect", "", "free them", cmd_collect},
 	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},
 	{"selftest", "[FILTER]", "test the allocator inside this kernel (TAP)", cmd_selftest},
 	{"stress", "[SECONDS [SEED [MAPS]]]",

@@ -25,6 +25,8 @@ bool cmd_frames(int argc, char **argv);
 bool cmd_heapmap(int argc, char **argv);
 bool cmd_whois(int argc, char **argv);
 bool cmd_leak(int argc, char **argv);
+bool cmd_leaks(int argc, char **argv);
+bool cmd_collect(int argc, char **argv);
 bool cmd_scavenge(int argc, char **argv);
 bool cmd_alloc(int argc, char **argv);
 bool cmd_free(int argc, char **argv);

@@ -14,6 +14,7 @@
 
 #include "arch/arch.h"
 #include "kernel/smp.h"
+#include "kernel/stop.h"
 #include "lib/spinlock.h"
 
 /* A CPU of a virtual machine may get no time at all for seconds; this only ends what hangs. */
@@ -86,6 +87,7 @@ void kernel_ipi(void)
 	struct mailbox *box = &mailboxes[arch_cpu()];
 	unsigned expected = MAILBOX_POSTED;
 
+	stop_if_asked();
 	atomic_fetch_add_explicit(&box->handled, 1, memory_order_relaxed);
 	/* acquire: pairs with the release in ipi_call(). Nothing posted: only meant to wake us. */
 	if (!atomic_compare_exchange_strong_explicit(&box->state, &expected, MAILBOX_TAKEN,

@@ -3,6 +3,7 @@
  * main.c - start-up above arch/: the map, the allocator, the CPUs, the banner; then run="..." or
  * the shell.
  */
+#include "kernel/leaks.h"
 #include "kernel/main.h"
 
 #include <slate/slate.h>
@@ -99,6 +100,7 @@ static void run(void *arg)
 	bool ok;
 
 	(void)arg;
+	leaks_roots_add();
 	arch_irq_enable();
 	balloon_init();
 	smp_start();

@@ -25,6 +25,7 @@
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
 #include "mm/zeroer.h"
+#include "mm/roots.h"
 #include "mm/shrinker.h"
 #include "mm/tiny.h"
 
@@ -285,6 +286,7 @@ int slate_init(const struct slate_init_params *params)
 	directmap_end = (pfn_t){(size_t)(limit && limit < last_pfn ? limit : last_pfn)};
 	mheap_init();
 	onfree_init();
+	roots_init();
 	mcentral_init_all();
 	kcache_reset();
 	shrinker_init();

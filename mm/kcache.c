@@ -19,7 +19,7 @@
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
 
-#define RESERVE_SLOTS    31u
+#define RESERVE_SLOTS 31u
 
 /* Objects put aside, by the block; blocks come from a fixalloc. */
 struct reserve_block {
@@ -102,6 +102,25 @@ void *kcache_take_reserve(unsigned span_class)
 	if (spare && !port_in_nmi())
 		fixalloc_free(&blocks, spare);
 	return object;
+}
+
+void kcache_for_each_reserved(void (*fn)(void *object, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++) {
+		struct kcache *cache = &kcaches[i];
+		unsigned long irq = mm_lock_acquire(&cache->lock);
+		size_t left = cache->reserve_count;
+		struct reserve_block *block = cache->reserve;
+
+		for (; left > 0; block = block->next) {
+			size_t n = left % RESERVE_SLOTS ? left % RESERVE_SLOTS : RESERVE_SLOTS;
+
+			for (size_t k = 0; k < n; k++)
+				fn(block->objects[k], arg);
+			left -= n;
+		}
+		mm_lock_release(&cache->lock, irq);
+	}
 }
 
 static size_t reserve_count(struct kcache *cache)

@@ -13,6 +13,9 @@ void *kcache_take_reserve(unsigned span_class);
 /* Construct an object again that an NMI overwrote. */
 void kcache_reconstruct(unsigned span_class, void *object);
 
+/* Every object that was put aside, under its cache's lock. */
+void kcache_for_each_reserved(void (*fn)(void *object, void *arg), void *arg);
+
 void kcache_reset(void);
 
 #endif

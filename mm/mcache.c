@@ -545,38 +545,6 @@ size_t mcache_boot_cached(unsigned class)
 	return mcache_any_online ? 0 : mcache_cached(&mcache_boot, class);
 }
 
-static bool magazine_holds(magtop_t top, unsigned class, const void *value)
-{
-	for (unsigned count = magazine_count(top, capacity[class]); count > 0; count--, top--) {
-		if (*top == value)
-			return true;
-	}
-	return false;
-}
-
-bool mcache_holds(struct mcache *cache, unsigned class, const void *value)
-{
-	return mcache_has_magazines(class) &&
-	       (magazine_holds(mcache_top(&cache->take[class]), class, value) ||
-		magazine_holds(mcache_top(&cache->give[class]), class, value) ||
-		(class == PAGECLASS_FRAME && mcache_pages_hold(cache, slot_to_frame(value))));
-}
-
-bool mcache_depot_holds(unsigned class, const void *value)
-{
-	struct depot *depot = mcache_depot(class);
-	bool found = false;
-
-	if (!mcache_has_magazines(class))
-		return false;
-	unsigned long irq = mm_lock_acquire(&depot->lock);
-
-	for (struct magazine *mag = depot->full; mag && !found; mag = depot_next_locked(mag))
-		found = magazine_holds(&mag->slot[MAGAZINE_CAP_MAX], class, value);
-	mm_lock_release(&depot->lock, irq);
-	return found;
-}
-
 void mcache_reset(void)
 {
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++)

@@ -198,12 +198,18 @@ size_t mcache_depot_cached(unsigned class);
 /* The same for the bootstrap cache; 0 once a CPU has inherited it. */
 size_t mcache_boot_cached(unsigned class);
 
+/* ---- Walks, in mcache_walk.c ---- */
+
 /*
  * Does a magazine of the cache, or one in the depot, hold this value? Follows tops of other CPUs
  * without a lock: magazines stay magazines for ever, so the worst is a moment's answer.
  */
 bool mcache_holds(struct mcache *cache, unsigned class, const void *value);
 bool mcache_depot_holds(unsigned class, const void *value);
+
+/* Every value in a magazine or a depot, and every object that waits in a chain of deferred frees
+ * (class 0). All other CPUs stand still. */
+void mcache_for_each_cached(void (*fn)(unsigned class, void *value, void *arg), void *arg);
 
 void mcache_reset(void);
 

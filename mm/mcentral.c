@@ -414,6 +414,29 @@ void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *
 		mheap_free_span(list_entry(link, struct mspan, link));
 }
 
+/* ---- Sweep ---- */
+
+size_t mcentral_sweep(struct mspan *span, const unsigned long *garbage)
+{
+	struct mcentral *central = mcentral_of(span->span_class);
+	unsigned long irq = mm_lock_acquire(&central->lock);
+	unsigned count = mspan_sweep(span, garbage);
+	bool empty = span->allocated == 0;
+
+	central->objects -= count;
+	if (count > 0 && (empty || !span->isolated)) {
+		list_remove(&span->link);
+		if (empty)
+			central->spans--;
+		else
+			list_span_locked(central, span);
+	}
+	mm_lock_release(&central->lock, irq);
+	if (count > 0 && empty)
+		mheap_free_span(span);
+	return count;
+}
+
 /* ---- Frames with special objects ---- */
 
 static void mark_special_locked(struct mspan *span, pfn_t pfn)

@@ -107,6 +107,12 @@ void mcentral_restore(unsigned span_class);
  */
 void mcentral_mark_special(struct mspan *span, pfn_t pfn);
 
+/*
+ * Free all objects of a span of the class whose bits are set, as far as they are taken: the bits
+ * alone change, nothing is looked at. The span goes home if it was the last. Returns how many.
+ */
+size_t mcentral_sweep(struct mspan *span, const unsigned long *garbage);
+
 void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects);
 
 void mcentral_reset(void);

@@ -43,6 +43,7 @@ static void span_set_up(struct mspan *span, void *base, unsigned span_class,
 	span->noscan = spanclass_is_size(span_class) && (span_class & 1);
 	span->isolated = false;
 	span->specials = NULL;
+	span->mark_epoch = 0;
 	span->alloc_bits = bits ? bits : span->inline_bits;
 	list_node_init(&span->link);
 	list_node_init(&span->all_link);
@@ -197,6 +198,23 @@ enum mspan_verdict mspan_give(struct mspan *span, void *object)
 	if (word < span->free_word)
 		span->free_word = (uint16_t)word;
 	return MSPAN_FREED;
+}
+
+unsigned mspan_sweep(struct mspan *span, const unsigned long *garbage)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < words_of(span); i++) {
+		unsigned long lost = span->alloc_bits[i] & garbage[i];
+
+		span->alloc_bits[i] &= ~lost;
+		for (; lost; lost &= lost - 1)
+			count++;
+	}
+	span->allocated = (uint16_t)(span->allocated - count);
+	if (count > 0)
+		span->free_word = 0;
+	return count;
 }
 
 const char *mspan_state_name(enum mspan_state state)

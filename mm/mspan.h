@@ -7,6 +7,7 @@
  *   (m) the lock of the span's mcentral; for a large span the mheap's
  *   (h) the lock of the span's mheap
  *   (s) the lock of its list of specials
+ *   (w) whoever marks and sweeps, one at a time (marksweep.c)
  *   (a) atomic
  *
  * Span structs come from a fixalloc and never turn into anything else, so a stale pointer to one
@@ -41,6 +42,7 @@ enum mspan_state {
 };
 
 struct special;
+struct span_mark; /* mark.h */
 
 struct mspan {
 	uintptr_t base;            /* (c) first byte */
@@ -66,6 +68,8 @@ struct mspan {
 	bool needzero;               /* (c) a fresh large object: its frames may hold anything */
 	bool noscan;                 /* (c) its objects hold no pointers */
 	_Atomic uint32_t generation; /* (a) relaxed: another for each span that the struct is */
+	struct span_mark *mark;      /* (w) what the last mark found, in this epoch only: */
+	uint32_t mark_epoch;         /* (w) */
 	union {
 		unsigned long inline_bits[MSPAN_INLINE_WORDS]; /* (m) */
 		_Atomic uint16_t *tiny_words; /* (c) of blocks of tiny objects: a word each */
@@ -104,6 +108,9 @@ unsigned mspan_take(struct mspan *span, void **out, unsigned n);
 
 /* Give one back. Caller holds (m). */
 enum mspan_verdict mspan_give(struct mspan *span, void *object);
+
+/* Give back all that are taken and have their bit set; returns how many. Caller holds (m). */
+unsigned mspan_sweep(struct mspan *span, const unsigned long *garbage);
 
 /* The start of the object that holds addr, or 0 when addr lies in the tail that no object uses. */
 uintptr_t mspan_object_start(const struct mspan *span, uintptr_t addr);

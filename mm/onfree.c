@@ -130,22 +130,32 @@ int slate_on_free(void *object, void (*fn)(void *object, void *arg), void *arg)
 	return record_put(span, &value);
 }
 
-int slate_tag_set(void *object, uintptr_t tag)
+int onfree_set_word(void *object, enum special_kind kind, uintptr_t word)
 {
 	struct mspan *span = span_for(object);
-	struct special value = {.object = (uintptr_t)object, .kind = SPECIAL_TAG, .tag = tag};
+	struct special value = {.object = (uintptr_t)object, .kind = (uint8_t)kind, .tag = word};
 
 	if (!span)
 		return SLATE_EINVAL;
-	return tag ? record_put(span, &value) : record_drop(span, value.object, SPECIAL_TAG);
+	return word ? record_put(span, &value) : record_drop(span, value.object, kind);
 }
 
-uintptr_t slate_tag(const void *object)
+uintptr_t onfree_word(const void *object, enum special_kind kind)
 {
 	struct mspan *span = span_for(object);
 	struct special found;
 
-	return span && special_get(span, (uintptr_t)object, SPECIAL_TAG, &found) ? found.tag : 0;
+	return span && special_get(span, (uintptr_t)object, kind, &found) ? found.tag : 0;
+}
+
+int slate_tag_set(void *object, uintptr_t tag)
+{
+	return onfree_set_word(object, SPECIAL_TAG, tag);
+}
+
+uintptr_t slate_tag(const void *object)
+{
+	return onfree_word(object, SPECIAL_TAG);
 }
 
 /* ---- Free ---- */
@@ -224,6 +234,26 @@ bool onfree_release(struct mspan *span, void *object, const char *call)
 	mark(span, (uintptr_t)object);
 	run_chain(chain);
 	return true;
+}
+
+bool onfree_finalize(struct mspan *span, uintptr_t object)
+{
+	struct special *record = special_remove(span, object, SPECIAL_FINALIZER);
+
+	if (!record)
+		return false;
+	mark(span, object);
+	run_chain(record);
+	return true;
+}
+
+void onfree_for_each_queued(void (*fn)(uintptr_t object, void *arg), void *arg)
+{
+	unsigned long irq = mm_lock_acquire(&queue.lock);
+
+	for (const struct special *record = queue.first; record; record = record->finalizer.next)
+		fn(record->object, arg);
+	mm_lock_release(&queue.lock, irq);
 }
 
 void onfree_poll(size_t most)

@@ -6,7 +6,7 @@
 #ifndef MM_ONFREE_H
 #define MM_ONFREE_H
 
-#include "mm/mspan.h"
+#include "mm/special.h"
 
 void onfree_init(void);
 
@@ -19,5 +19,18 @@ bool onfree_release(struct mspan *span, void *object, const char *call);
 
 /* Run finalizers that wait, at most that many, and free their objects. No lock held. */
 void onfree_poll(size_t most);
+
+/* Run the object's finalizer, if it has one, without freeing the object. Returns whether it did. */
+bool onfree_finalize(struct mspan *span, uintptr_t object);
+
+/* Objects that were freed, and whose finalizers wait; under the queue's lock. */
+void onfree_for_each_queued(void (*fn)(uintptr_t object, void *arg), void *arg);
+
+/*
+ * A word on an object, of a kind that has one; 0 takes the record off, or tells that there is none.
+ * Returns what slate_tag_set() does.
+ */
+int onfree_set_word(void *object, enum special_kind kind, uintptr_t word);
+uintptr_t onfree_word(const void *object, enum special_kind kind);
 
 #endif

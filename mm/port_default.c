@@ -52,6 +52,14 @@ __attribute__((weak)) bool port_in_nmi(void)
 	return false;
 }
 
+WEAK bool port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg),
+			 void *arg)
+{
+	(void)fn;
+	(void)arg;
+	return false;
+}
+
 WEAK unsigned port_cpu_node(unsigned cpu)
 {
 	(void)cpu;

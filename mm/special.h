@@ -21,8 +21,12 @@ enum special_kind {
 	SPECIAL_PROFILE,   /* a sample of the heap profile */
 	SPECIAL_PROBE,     /* was it reachable at the last mark? */
 	SPECIAL_TAG,       /* a word of the user's */
+	SPECIAL_KEEP,      /* no leak, whoever points at it */
 	SPECIAL_KINDS
 };
+
+/* The word of a PROBE: before the first mark, and what the last one told. */
+enum { PROBE_NEW = 1, PROBE_REACHED, PROBE_LOST };
 
 struct special {
 	struct special
@@ -40,7 +44,7 @@ struct special {
 			void *bucket;
 			size_t size_bytes;
 		} profile;     /* (c) */
-		uintptr_t tag; /* (s) of TAG and PROBE */
+		uintptr_t tag; /* (s) of TAG, PROBE and KEEP */
 	};
 };
 

@@ -114,7 +114,7 @@ table() {
 		run $arch-1-cpu $arch --smp 1
 		# from 5 seconds on stress wants to have met every kind of operation
 		boot $arch-4-cpus ./qemu-run.sh --arch $arch --smp 4 --timeout 400 --run "mem; selftest; stress $full"
-		boot $arch-24-cpus-stress ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 --run "stress $full"
+		boot $arch-24-cpus-stress ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 --run "stress $full; leaks"
 		run $arch-4-cpus-debug $arch --smp 4 DEBUG=1
 		run $arch-64M $arch --smp 2 --memory 64M
 		run $arch-3G $arch --smp 2 --memory 3G

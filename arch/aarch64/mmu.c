@@ -31,7 +31,8 @@
 #define PAGE_BYTES    ((uint64_t)SLATE_PAGE_SIZE)
 
 extern uint64_t table_kernel_l0[TABLE_ENTRIES]; /* start.S */
-extern const char image_start[];                /* kernel.ld */
+/* kernel.ld */
+extern const char image_start[], data_start[], mm_bss_start[];
 
 static uint64_t pool[POOL_TABLES][TABLE_ENTRIES] __attribute__((aligned(TABLE_BYTES)));
 static size_t pool_used;
@@ -200,6 +201,13 @@ void mmu_unmap_dtb(void)
 		return;
 	memset(table_at(l2), 0, TABLE_BYTES);
 	__asm__ volatile("dsb ishst; tlbi vmalle1is; dsb ish; isb" : : : "memory");
+}
+
+bool arch_data_range(unsigned i, uintptr_t *low, uintptr_t *high)
+{
+	*low = (uintptr_t)data_start;
+	*high = (uintptr_t)mm_bss_start;
+	return i == 0;
 }
 
 /* ---- Rights of single pages ---- */

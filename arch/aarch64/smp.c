@@ -23,6 +23,9 @@ void secondary_cpu_main(struct percpu *percpu)
 	kernel_cpu_main(percpu->number);
 }
 
+/* Of the highest bytes of a stack: a pointer behind it would be one to whatever lies there. */
+#define STACK_SPARE 16
+
 bool arch_cpu_start(unsigned cpu, void *stack_top)
 {
 	if (cpu == 0 || cpu >= boot_info.cpu_count)
@@ -31,7 +34,7 @@ bool arch_cpu_start(unsigned cpu, void *stack_top)
 	struct percpu *percpu = percpu_of(cpu);
 
 	percpu->number = cpu;
-	percpu->stack_top = (uintptr_t)stack_top;
+	percpu->stack_top = (uintptr_t)stack_top - STACK_SPARE;
 	atomic_store_explicit(&percpu->online, false, memory_order_relaxed);
 	__asm__ volatile("dsb sy" : : : "memory");
 	if (psci_cpu_on(boot_info.cpus[cpu].hw_id, mmu_image_physical(secondary_entry),

@@ -62,7 +62,8 @@ static size_t device_pages; /* mapped so far */
 /* What the tables in use map, from physical 0 on. */
 static uint64_t direct_limit = SIZE_4G;
 
-extern const char text_end[], data_end[], boot_stack_guard[]; /* kernel.ld, start.S */
+/* kernel.ld, start.S */
+extern const char text_end[], data_end[], mm_bss_start[], boot_stack_guard[], boot_stack_top[];
 
 uint64_t mmu_image_phys(const void *symbol)
 {
@@ -220,6 +221,14 @@ volatile void *mmu_map_device(uint64_t pa, size_t size_bytes)
 		device_pt.entry[device_pages++] = (first + i * SLATE_PAGE_SIZE) | PTE_PRESENT |
 						  PTE_WRITE | PTE_THROUGH | PTE_UNCACHED | pte_nx;
 	return (volatile void *)(va + (pa - first));
+}
+
+/* Below and above the boot stack and its guard page. */
+bool arch_data_range(unsigned i, uintptr_t *low, uintptr_t *high)
+{
+	*low = (uintptr_t)(i == 0 ? rodata_end : boot_stack_top);
+	*high = (uintptr_t)(i == 0 ? boot_stack_guard : mm_bss_start);
+	return i < 2;
 }
 
 /* ---- Rights of single pages ---- */

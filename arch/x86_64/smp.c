@@ -139,6 +139,9 @@ static bool cpu_give_up(void)
 	return cpu_wait();
 }
 
+/* Of the highest bytes of a stack: a pointer behind it would be one to whatever lies there. */
+#define STACK_SPARE 16
+
 bool arch_cpu_start(unsigned cpu, void *stack_top)
 {
 	uint32_t target = (uint32_t)boot_info.cpus[cpu].hw_id;
@@ -151,9 +154,9 @@ bool arch_cpu_start(unsigned cpu, void *stack_top)
 	percpu = &percpu_others[cpu - 1];
 	percpu->number = cpu;
 	percpu->apic_id = target;
-	percpu->stack_top = (uintptr_t)stack_top;
+	percpu->stack_top = (uintptr_t)stack_top - STACK_SPARE;
 	ap_mailbox.cr3 = mmu_cr3();
-	ap_mailbox.stack_top = (uintptr_t)stack_top;
+	ap_mailbox.stack_top = (uintptr_t)stack_top - STACK_SPARE;
 	ap_mailbox.percpu = percpu;
 	/* release: pairs with the locked exchange at ap_start */
 	atomic_store_explicit(&ap_mailbox.state, AP_WANTED, memory_order_release);

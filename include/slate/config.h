@@ -86,6 +86,10 @@
 #endif
 
 /* Most NUMA nodes. One page heap each. */
+#ifndef SLATE_ROOTS
+#define SLATE_ROOTS 64
+#endif
+
 #ifndef SLATE_MAX_NODES
 #define SLATE_MAX_NODES 8
 #endif

@@ -105,6 +105,23 @@ unsigned port_cpu_node(unsigned cpu);
  */
 unsigned port_node_distance(unsigned from, unsigned to);
 
+/* Words that may be pointers: the used part of a stack, with the registers that were saved there.
+ */
+struct slate_live {
+	uintptr_t low; /* aligned to a word */
+	uintptr_t high;
+};
+
+/*
+ * Run fn(live, count, arg) on this CPU with interrupts off while every other online CPU stands
+ * still, its registers in memory. live: the used part of every stack of slate_stack_alloc() that
+ * somebody runs on or will run on again - of this CPU from fn's caller on -, and any other stack
+ * that no registered root holds (slate_root_add()). A stack that is not named is scanned as a
+ * whole. Must not stop a CPU in a non-maskable handler. Called with interrupts enabled, no lock
+ * held. False: not all CPUs could be stopped, and fn was not called. Default: false.
+ */
+bool port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg), void *arg);
+
 /*
  * Return addresses of the callers, innermost first, at most max. Must not fault. Default: 0.
  */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_leaks.c - what nobody can reach: told by leaks, freed by collect; and the roots in which this
+ * kernel keeps its pointers.
+ */
+#include <slate/marksweep.h>
+#include <slate/slate.h>
+
+#include "arch/arch.h"
+#include "kernel/command.h"
+#include "kernel/console.h"
+#include "kernel/leaks.h"
+#include "lib/string.h"
+
+#define GROUPS 128
+
+void leaks_roots_add(void)
+{
+	uintptr_t low, high;
+
+	for (unsigned i = 0; arch_data_range(i, &low, &high); i++) {
+		if (slate_root_add((void *)low, high - low) != SLATE_OK)
+			kprintf("leaks: no room for a root\n");
+	}
+}
+
+static bool refused(const char *name, int status)
+{
+	if (status == SLATE_OK)
+		return false;
+	kprintf("%s: %s\n", name,
+		status == SLATE_ENOMEM  ? "no memory for mark bits"
+		: status == SLATE_EBUSY ? "not all CPUs stand still"
+					: "another scan is under way");
+	return true;
+}
+
+static void print_leak(const struct slate_leak *leak)
+{
+	static const char digits[] = "0123456789abcdef";
+	char hex[2 * sizeof(leak->head) + 1];
+
+	for (size_t i = 0; i < leak->head_bytes; i++) {
+		hex[2 * i] = digits[leak->head[i] >> 4];
+		hex[2 * i + 1] = digits[leak->head[i] & 15];
+	}
+	hex[2 * leak->head_bytes] = '\0';
+	kprintf("leak size %zu count %zu bytes %zu\n%s\n", leak->object_bytes, leak->count,
+		leak->count * leak->object_bytes, hex);
+}
+
+bool cmd_leaks(int argc, char **argv)
+{
+	static struct slate_leak groups[GROUPS];
+	struct slate_leaks leaks = {.list = groups, .capacity = GROUPS};
+
+	if (argc != 1)
+		return command_usage(argv[0]);
+	if (refused(argv[0], slate_leak_scan(&leaks)))
+		return false;
+	for (size_t i = 0; i < leaks.count; i++)
+		print_leak(&leaks.list[i]);
+	kprintf("leaks %zu\n", leaks.objects);
+	/* this table is a root, too */
+	memset(groups, 0, sizeof(groups));
+	return true;
+}
+
+bool cmd_collect(int argc, char **argv)
+{
+	struct slate_collected collected;
+
+	if (argc != 1)
+		return command_usage(argv[0]);
+	if (refused(argv[0], slate_collect(&collected)))
+		return false;
+	kprintf("collected %zu objects, %zu bytes; %zu finalizers ran\n", collected.objects,
+		collected.bytes, collected.finalized);
+	return true;
+}

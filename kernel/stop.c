@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stop.c - all other CPUs stand still, each in the handler of an interrupt, with its registers on
+ * its stack. They acknowledge, wait, and go on together.
+ *
+ *   asked --each CPU, by interrupt--> counted in `standing` --caller, done--> asked is false
+ */
+#include "kernel/stop.h"
+
+#include <stdatomic.h>
+
+#include <slate/port.h>
+#include <slate/slate.h>
+
+#include "arch/arch.h"
+#include "kernel/smp.h"
+#include "lib/spinlock.h"
+
+/* As for a letter to one CPU (ipi.c): this only ends what hangs. */
+#define STOP_TIMEOUT_MS 60000
+
+static struct {
+	struct spinlock lock; /* who stops the others */
+	_Atomic bool asked;
+	_Atomic unsigned standing;
+	/* [cpu]: written before it counts as standing. On the caller's stack, below what is
+	 * scanned: bounds of stacks are addresses of what lies beside them, too. */
+	struct slate_live *live;
+} stop = {.lock = SPINLOCK_INIT};
+
+/*
+ * The stack from this function's frame on: its caller has saved all registers that calls preserve
+ * in its own, the others lie in the frame of the interrupt. Stacks that are none of the
+ * allocator's lie in the kernel's image, which is a root.
+ */
+static __attribute__((noinline)) struct slate_live live_here(void)
+{
+	struct slate_live live = {.low = (uintptr_t)__builtin_frame_address(0)};
+	struct slate_stack_info info;
+
+	live.high = live.low;
+	if (slate_stack_find((void *)live.low, &info))
+		live.high = (uintptr_t)info.stack + info.size_bytes;
+	return live;
+}
+
+__attribute__((noinline)) void stop_if_asked(void)
+{
+	/* acquire: pairs with the release of whoever asks */
+	if (!atomic_load_explicit(&stop.asked, memory_order_acquire))
+		return;
+	__builtin_unwind_init();
+	stop.live[arch_cpu()] = live_here();
+	/* release: the entry above is visible; pairs with the acquire in all_stand() */
+	atomic_fetch_add_explicit(&stop.standing, 1, memory_order_release);
+	/* acquire: what the caller changed meanwhile is visible; pairs with the release in let_go()
+	 */
+	while (atomic_load_explicit(&stop.asked, memory_order_acquire))
+		arch_relax();
+	atomic_fetch_sub_explicit(&stop.standing, 1, memory_order_release);
+}
+
+static bool all_stand(unsigned self)
+{
+	uint64_t deadline = smp_millis() + STOP_TIMEOUT_MS;
+
+	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
+		if (cpu != self && smp_is_online(cpu))
+			arch_ipi_send(cpu);
+	}
+	/* acquire: pairs with the release in stop_if_asked() */
+	while (atomic_load_explicit(&stop.standing, memory_order_acquire) + 1 < smp_count()) {
+		if (smp_millis() > deadline)
+			return false;
+		arch_relax();
+	}
+	return true;
+}
+
+/* Until the last one has gone on, a next stop would count it twice. */
+static void let_go(void)
+{
+	atomic_store_explicit(&stop.asked, false, memory_order_release);
+	while (atomic_load_explicit(&stop.standing, memory_order_acquire) > 0)
+		arch_relax();
+}
+
+__attribute__((noinline)) bool
+port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg), void *arg)
+{
+	struct slate_live live[SLATE_MAX_CPUS];
+	unsigned long irq;
+	unsigned self;
+	bool stand;
+
+	/* two who stop at once: the second is stopped here, with interrupts enabled */
+	spinlock_acquire(&stop.lock);
+	irq = arch_irq_save();
+	self = arch_cpu();
+	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++)
+		live[cpu] = (struct slate_live){0, 0};
+	stop.live = live;
+	atomic_store_explicit(&stop.asked, true, memory_order_release);
+	stand = all_stand(self);
+	if (stand) {
+		__builtin_unwind_init();
+		live[self] = live_here();
+		fn(live, SLATE_MAX_CPUS, arg);
+	}
+	let_go();
+	arch_irq_restore(irq);
+	spinlock_release(&stop.lock);
+	return stand;
+}
