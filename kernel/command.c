@@ -18,6 +18,8 @@ const struct command commands[] = {
 	{"frames", "", "a map of memory: who holds which frames", cmd_frames},
 	{"heapmap", "", "the same run by run, for tools/slate-heapmap", cmd_heapmap},
 	{"whois", "ADDRESS", "what lies there, and who has it; random COUNT: many", cmd_whois},
+	{"trace", "on [EVENTS]|off|dump|load [STEPS]",
+	 "record each allocation and free, for tools/slate-replay", cmd_trace},
 	{"scavenge", "[FRAMES]", "give free frames back to the hypervisor; all", cmd_scavenge},
 	{"alloc", "SIZE", "allocate an object (SIZE: 64, 4k, 1m); prints its address", cmd_alloc},
 	{"leak", "COUNT SIZE", "lose objects on purpose", cmd_leak},

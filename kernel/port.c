@@ -53,6 +53,14 @@ unsigned port_node_distance(unsigned from, unsigned to)
 	return distance ? distance : 10 + 10 * (from < to ? to - from : from - to);
 }
 
+/* Microseconds; wraps after an hour. */
+uint32_t port_tick(void)
+{
+	uint64_t per_us = arch_counter_hz() / 1000000;
+
+	return (uint32_t)(arch_counter() / (per_us ? per_us : 1));
+}
+
 size_t port_backtrace(uintptr_t *pcs, size_t max)
 {
 	return arch_backtrace(pcs, max);

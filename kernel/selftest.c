@@ -13,23 +13,12 @@
 #include "kernel/tap.h"
 
 static const struct pure_test *const kernel_tables[] = {
-	selftest_boot,
-	selftest_shell,
-	selftest_object,
-	selftest_span,
-	selftest_page,
-	selftest_hotplug,
-	selftest_numa,
-	selftest_cpu,
-	selftest_nmi,
-	selftest_sweep,
-	selftest_migrate,
-	selftest_misuse,
-	selftest_memory,
-	selftest_pressure,
-	selftest_stack,
-	selftest_scavenge,
-	NULL,
+	selftest_boot,     selftest_shell,    selftest_object,
+	selftest_span,     selftest_page,     selftest_hotplug,
+	selftest_numa,     selftest_cpu,      selftest_nmi,
+	selftest_sweep,    selftest_migrate,  selftest_misuse,
+	selftest_memory,   selftest_pressure, selftest_stack,
+	selftest_scavenge, selftest_trace,    NULL,
 };
 
 /* These free what others lost, and so are not balanced. */
@@ -65,6 +54,7 @@ static void clean_up(void)
 	selftest_memory_clean_up();
 	selftest_pressure_clean_up();
 	selftest_scavenge_clean_up();
+	selftest_trace_clean_up();
 }
 
 bool selftest_run(const char *filter)

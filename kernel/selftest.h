@@ -31,11 +31,13 @@ extern const struct pure_test selftest_memory[];
 extern const struct pure_test selftest_pressure[];
 extern const struct pure_test selftest_stack[];
 extern const struct pure_test selftest_scavenge[];
+extern const struct pure_test selftest_trace[];
 
 /* Give back what a failed test of that table held. */
 void selftest_pressure_clean_up(void);
 void selftest_memory_clean_up(void);
 void selftest_scavenge_clean_up(void);
+void selftest_trace_clean_up(void);
 void selftest_sweep_clean_up(void);
 
 /* ---- Shared by the tests ---- */

@@ -5,6 +5,7 @@
 
 #include "mm/mcache.h"
 #include "mm/object.h"
+#include "mm/trace.h"
 #include "lib/string.h"
 
 size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags)
@@ -29,6 +30,8 @@ size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags)
 		if (!out[got])
 			break;
 	}
+	for (size_t i = 0; trace_is_on() && i < got; i++)
+		trace_alloc(out[i], size_bytes, TRACE_CALLER);
 	return got;
 }
 

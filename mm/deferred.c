@@ -95,12 +95,12 @@ static void finish_object(void *object)
 	}
 	if (span && span->page_class == PAGECLASS_TYPED)
 		kcache_reconstruct(span->span_class, object);
-	slate_free_slow(object);
+	object_free(object);
 }
 
 static void finish_frame(void *slot)
 {
-	slate_frame_free_slow(slot_to_frame(slot));
+	object_free_frame(slot_to_frame(slot));
 }
 
 void deferred_run(void)

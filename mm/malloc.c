@@ -22,6 +22,7 @@
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
 #include "mm/tiny.h"
+#include "mm/trace.h"
 #include "mm/words.h"
 #include "mm/zeroer.h"
 
@@ -163,6 +164,8 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
  * frame. */
 __attribute__((noinline)) void *slate_alloc_slow(size_t size_bytes)
 {
+	if (trace_is_on())
+		return object_alloc_traced(size_bytes, 0, 0, TRACE_CALLER);
 	if (size_bytes > SIZECLASS_SMALL_MAX)
 		return size_bytes <= SIZECLASS_MAX_BYTES
 			       ? alloc_class(sizeclass_of(size_bytes) << 1, 0)
@@ -177,7 +180,7 @@ __attribute__((noinline)) void *slate_alloc_slow(size_t size_bytes)
 void *(slate_zalloc)(size_t size_bytes)
 {
 	if (size_bytes > WORDS_SMALL_BYTES)
-		return object_alloc(size_bytes, 0, SLATE_ZERO);
+		return slate_alloc_flags(size_bytes, SLATE_ZERO);
 
 	void *object = (slate_alloc)(size_bytes);
 
@@ -188,14 +191,16 @@ void *(slate_zalloc)(size_t size_bytes)
 
 void *slate_alloc_flags(size_t size_bytes, unsigned flags)
 {
-	return object_alloc(size_bytes, 0, flags);
+	return trace_is_on() ? object_alloc_traced(size_bytes, 0, flags, TRACE_CALLER)
+			     : object_alloc(size_bytes, 0, flags);
 }
 
 void *slate_alloc_aligned(size_t size_bytes, size_t align_bytes, unsigned flags)
 {
 	if (align_bytes == 0 || (align_bytes & (align_bytes - 1)))
 		return NULL;
-	return object_alloc(size_bytes, align_bytes, flags);
+	return trace_is_on() ? object_alloc_traced(size_bytes, align_bytes, flags, TRACE_CALLER)
+			     : object_alloc(size_bytes, align_bytes, flags);
 }
 
 /* ---- Free ---- */
@@ -397,9 +402,16 @@ static void free_object(void *object, unsigned class, const char *call)
 	}
 }
 
+void object_free(void *object)
+{
+	free_object(object, arena_class_at(object), "slate_free");
+}
+
 void slate_free_slow(void *object)
 {
-	if (object)
+	if (trace_is_on())
+		object_free_traced(object, TRACE_CALLER);
+	else if (object)
 		free_object(object, arena_class_at(object), "slate_free");
 }
 
@@ -407,6 +419,7 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 {
 	if (!object)
 		return;
+	trace_free(object, TRACE_CALLER);
 	unsigned class = object_class(object);
 	bool fits = true;
 
@@ -436,7 +449,9 @@ __attribute__((noinline)) void *slate_alloc_index_slow(size_t take_index)
 	unsigned span_class = (unsigned)take_index - MCACHE_TAKE;
 	void *object = mcache_take_slow(span_class);
 
-	return object ? object : alloc_class_reclaim(span_class, 0);
+	if (!object)
+		object = alloc_class_reclaim(span_class, 0);
+	return trace_is_on() ? trace_index_alloc(span_class, object, TRACE_CALLER) : object;
 }
 
 /* The object may be of the class's noscan twin, outside the window, no object at all, or one too
@@ -450,6 +465,8 @@ void slate_give_index_slow(size_t give_index, void *object)
 {
 	unsigned class = (unsigned)give_index - MCACHE_GIVE;
 
+	if (trace_is_on())
+		trace_index_give(class, object, TRACE_CALLER);
 	mcache_give_slow(class, object,
 			 spanclass_is_typed(class) ? "slate_cache_free" : "slate_page_free");
 }

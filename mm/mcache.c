@@ -96,6 +96,8 @@ static void cache_init(struct mcache *cache)
 	cache->large = (struct largecache){.hand = 0};
 	memset(&cache->pages, 0, sizeof(cache->pages));
 	cache->tiny = (struct tinycache){.allocs = 0};
+	atomic_init(&cache->trace.ring, NULL);
+	atomic_init(&cache->trace.busy, 0);
 	cache->poll_class = 0;
 	cache->over_bound = false;
 	cache->round_bytes = 0;
@@ -229,6 +231,16 @@ void mcache_put_back(enum mcache_side side, unsigned class, magtop_t top)
 		send_home(class, top);
 }
 
+/* Also where a trace was switched on in the middle, after this CPU was drained perhaps. */
+static __attribute__((noinline)) void drain_class(unsigned class)
+{
+	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	magtop_t give = percpu_detach(MCACHE_GIVE, class);
+
+	mcache_magazine_delete(mcache_magazine_flush(class, take, "slate_free"));
+	mcache_magazine_delete(mcache_magazine_flush(class, give, "slate_free"));
+}
+
 static void count_event(size_t offset)
 {
 	unsigned long irq = port_irq_save();
@@ -249,6 +261,9 @@ static magtop_t top_up(unsigned class, magtop_t top)
 {
 	unsigned count = magazine_count(top, capacity[class]);
 
+	/* no magazine is attached while a trace is on */
+	if (trace_is_on())
+		return top;
 	if (count == 0) {
 		struct magazine *empty = top == MAGAZINE_DUMMY ? NULL : magazine_of(top);
 		struct magazine *full = depot_pop(mcache_depot(class), empty);
@@ -289,6 +304,8 @@ static void *refill(unsigned class)
 	void *object = *take;
 
 	mcache_put_back(MCACHE_TAKE, class, object ? take - 1 : take);
+	if (trace_is_on())
+		drain_class(class);
 	/* No magazine to be had: one object straight from its source. */
 	if (!object && mcache_source_take(class, &object, 1) == 0)
 		return NULL;
@@ -432,7 +449,7 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 	magtop_t top = percpu_detach(MCACHE_GIVE, class);
 
 	if (top == MAGAZINE_DUMMY) {
-		struct magazine *mag = magazine_new();
+		struct magazine *mag = trace_is_on() ? NULL : magazine_new();
 
 		if (mag)
 			top = magazine_empty(mag, capacity[class]);
@@ -446,18 +463,11 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 	}
 	*++top = object;
 	mcache_put_back(MCACHE_GIVE, class, top);
+	if (trace_is_on())
+		drain_class(class);
 }
 
 /* ---- Drain ---- */
-
-static void drain_class(unsigned class)
-{
-	magtop_t take = percpu_detach(MCACHE_TAKE, class);
-	magtop_t give = percpu_detach(MCACHE_GIVE, class);
-
-	mcache_magazine_delete(mcache_magazine_flush(class, take, "slate_free"));
-	mcache_magazine_delete(mcache_magazine_flush(class, give, "slate_free"));
-}
 
 /* A task that changes its CPU in the middle has drained parts of two; then neither is
  * counted as drained. */
@@ -550,5 +560,6 @@ void mcache_reset(void)
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++)
 		atomic_store_explicit(&mcaches[cpu], NULL, memory_order_relaxed);
 	mcache_any_online = false;
+	trace_reset();
 	mcache_init();
 }

@@ -22,6 +22,7 @@
 #include "mm/magazine.h"
 #include "mm/spanclass.h"
 #include "mm/tiny.h"
+#include "mm/trace.h"
 
 #define PAGECLASS_FRAME PAGECLASS_FREE /* the class of single frames in magazines */
 
@@ -82,6 +83,7 @@ struct mcache {
 	struct largecache large;
 	struct mcache_pages pages;
 	struct tinycache tiny;
+	struct trace_place trace;
 };
 
 /* Which chain, as an index of a top. */

@@ -33,6 +33,15 @@ void slate_frame_free_slow(pfn_t pfn);
 void *slate_stack_alloc_slow(unsigned order);
 void slate_stack_free_slow(void *stack);
 
+/* A trace is on: the same as slate_alloc_flags() and slate_free() do, and recorded. */
+void *object_alloc_traced(size_t size_bytes, size_t align_bytes, unsigned flags,
+			  const void *caller);
+void object_free_traced(void *object, const void *caller);
+
+/* slate_free() and slate_frame_free() without a record in a trace; not of NULL. */
+void object_free(void *object);
+void object_free_frame(pfn_t pfn);
+
 /* Does a request get a tiny object, where the context allows it? */
 static inline bool object_is_tiny(size_t size_bytes, size_t align_bytes, unsigned flags)
 {

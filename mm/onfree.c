@@ -270,6 +270,6 @@ void onfree_poll(size_t most)
 
 		mark(span, record->object);
 		run_chain(chain);
-		slate_free_slow(object);
+		object_free(object);
 	}
 }

@@ -14,9 +14,10 @@
 #include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
+#include "mm/trace.h"
 #include "mm/zeroer.h"
 
-pfn_t slate_frame_alloc_slow(void)
+static inline pfn_t frame_alloc(void)
 {
 	void *slot = percpu_take(PAGECLASS_FRAME);
 	struct reclaim reclaim = {0};
@@ -34,12 +35,47 @@ pfn_t slate_frame_alloc_slow(void)
 	return SLATE_PFN_NONE;
 }
 
-void slate_frame_free_slow(pfn_t pfn)
+/* ---- Traces: frames by their physical address ---- */
+
+static uint64_t address_of(pfn_t pfn)
+{
+	return pfn_is_none(pfn) ? ~(uint64_t)0 : pfn_to_paddr(pfn).v;
+}
+
+static pfn_t note_alloc(pfn_t pfn, size_t n, const void *caller)
+{
+	trace_note(SLATE_TRACE_PAGE_ALLOC, address_of(pfn), n << SLATE_PAGE_SHIFT, caller);
+	return pfn;
+}
+
+static void note_free(pfn_t pfn, size_t n, const void *caller)
+{
+	if (!pfn_is_none(pfn))
+		trace_note(SLATE_TRACE_PAGE_FREE, address_of(pfn), n << SLATE_PAGE_SHIFT, caller);
+}
+
+/* ---- Single frames ---- */
+
+pfn_t slate_frame_alloc_slow(void)
+{
+	pfn_t pfn = frame_alloc();
+
+	return trace_is_on() ? note_alloc(pfn, 1, TRACE_CALLER) : pfn;
+}
+
+void object_free_frame(pfn_t pfn)
 {
 	void *slot = frame_to_slot(pfn);
 
 	if (slot && !percpu_give(PAGECLASS_FRAME, slot))
 		mcache_give_slow(PAGECLASS_FRAME, slot, "slate_page_free");
+}
+
+void slate_frame_free_slow(pfn_t pfn)
+{
+	if (trace_is_on())
+		note_free(pfn, 1, TRACE_CALLER);
+	object_free_frame(pfn);
 }
 
 #if SLATE_PROTECT != SLATE_PROTECT_RSEQ
@@ -184,10 +220,21 @@ static __attribute__((noinline)) pfn_t alloc_pages(size_t n,
 	return alloc_maybe_zero(n, &fit, constraints);
 }
 
+/* slate_frame_alloc() would record it itself. */
+static __attribute__((noinline)) pfn_t
+alloc_traced(size_t n, const struct slate_page_constraints *constraints, const void *caller)
+{
+	pfn_t pfn = n == 1 && !constraints ? frame_alloc() : alloc_pages(n, constraints);
+
+	return note_alloc(pfn, n, caller);
+}
+
 pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constraints)
 {
 	pfn_t pfn;
 
+	if (trace_is_on())
+		return alloc_traced(n, constraints, TRACE_CALLER);
 	if (constraints || !mheap_is_short_run(n))
 		return alloc_pages(n, constraints);
 	pfn = mheap_alloc_run(n);
@@ -221,8 +268,11 @@ int slate_page_alloc_at(paddr_t base, size_t n)
 	if (base.v >> SLATE_PADDR_BITS || !is_ours(paddr_to_pfn(base), n))
 		return SLATE_ENOENT;
 	do {
-		if (mheap_alloc_pages_at(paddr_to_pfn(base), n))
+		if (mheap_alloc_pages_at(paddr_to_pfn(base), n)) {
+			if (trace_is_on())
+				note_alloc(paddr_to_pfn(base), n, TRACE_CALLER);
 			return SLATE_OK;
+		}
 	} while (reclaim_next(&reclaim, 0));
 	return SLATE_EBUSY;
 }
@@ -244,7 +294,10 @@ static size_t free_run(pfn_t pfn, size_t n)
 static __attribute__((noinline)) void free_pages(pfn_t pfn, size_t n)
 {
 	if (n == 1 && arena_class(pfn) == PAGECLASS_FREE) {
-		slate_frame_free(pfn);
+		if (trace_is_on())
+			object_free_frame(pfn);
+		else
+			slate_frame_free(pfn);
 		return;
 	}
 	if (pfn_is_none(pfn))
@@ -266,6 +319,8 @@ static __attribute__((noinline)) void free_pages(pfn_t pfn, size_t n)
 
 void(slate_page_free)(pfn_t pfn, size_t n)
 {
+	if (trace_is_on())
+		note_free(pfn, n, TRACE_CALLER);
 	if (!mheap_is_short_run(n) || !mheap_free_run(pfn, n))
 		free_pages(pfn, n);
 }

@@ -40,6 +40,11 @@ WEAK void port_relax(void)
 {
 }
 
+WEAK uint32_t port_tick(void)
+{
+	return 0;
+}
+
 WEAK size_t port_backtrace(uintptr_t *pcs, size_t max)
 {
 	(void)pcs;

@@ -6,6 +6,7 @@
 #include "mm/mheap.h"
 #include "mm/object.h"
 #include "mm/spanof.h"
+#include "mm/trace.h"
 #include "mm/words.h"
 
 void *slate_calloc(size_t n, size_t size_bytes)
@@ -29,7 +30,7 @@ static inline bool aligns_alike(size_t old_bytes, size_t good_bytes)
 }
 
 /* The first keep_bytes of object; place may be NULL: then it stays. Returns place. */
-static inline void *move(void *object, void *place, size_t keep_bytes)
+static inline void *move(void *object, void *place, size_t keep_bytes, void (*free)(void *object))
 {
 	if (!place)
 		return NULL;
@@ -38,7 +39,7 @@ static inline void *move(void *object, void *place, size_t keep_bytes)
 		words_copy(place, object, keep_bytes);
 	else
 		memcpy(place, object, keep_bytes);
-	slate_free(object);
+	free(object);
 	return place;
 }
 
@@ -83,7 +84,18 @@ static __attribute__((noinline)) void *realloc_any(void *object, size_t size_byt
 	unsigned flags = span && span->noscan ? SLATE_NOSCAN : 0;
 
 	return move(object, object_alloc(size_bytes, align_bytes, flags),
-		    smaller(old_bytes, size_bytes));
+		    smaller(old_bytes, size_bytes), object_free);
+}
+
+/* Its old place may have a new owner before it returns: that it was given up is recorded first. */
+static __attribute__((noinline)) void *realloc_traced(void *object, size_t size_bytes,
+						      const void *caller)
+{
+	uint32_t link = trace_note(SLATE_TRACE_REALLOC_FROM, (uintptr_t)object, size_bytes, caller);
+	void *place = realloc_any(object, size_bytes);
+
+	trace_note_linked(SLATE_TRACE_REALLOC_TO, (uintptr_t)place, size_bytes, caller, link);
+	return place;
 }
 
 void *slate_realloc(void *object, size_t size_bytes)
@@ -94,6 +106,8 @@ void *slate_realloc(void *object, size_t size_bytes)
 		slate_free(object);
 		return NULL;
 	}
+	if (trace_is_on())
+		return realloc_traced(object, size_bytes, TRACE_CALLER);
 	unsigned class = arena_class_at(object);
 
 	/* even classes are those of slate_alloc(): their objects may hold pointers */
@@ -107,5 +121,5 @@ void *slate_realloc(void *object, size_t size_bytes)
 		return object;
 	if (!aligns_alike(old_bytes, good_bytes))
 		return realloc_any(object, size_bytes);
-	return move(object, (slate_alloc)(size_bytes), smaller(old_bytes, size_bytes));
+	return move(object, (slate_alloc)(size_bytes), smaller(old_bytes, size_bytes), slate_free);
 }

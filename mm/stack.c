@@ -16,6 +16,7 @@
 #include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
+#include "mm/trace.h"
 
 #if SLATE_DEBUG
 static void note_alloc(void *stack)
@@ -65,6 +66,9 @@ void *slate_stack_alloc_slow(unsigned order)
 	if (!stack)
 		return reclaim_failed();
 	note_alloc(stack);
+	if (trace_is_on())
+		trace_note(SLATE_TRACE_STACK_ALLOC, (uintptr_t)stack, SLATE_PAGE_SIZE << order,
+			   TRACE_CALLER);
 	return stack;
 }
 
@@ -107,6 +111,9 @@ void slate_stack_free_slow(void *stack)
 {
 	unsigned order = order_of(stack);
 
+	if (trace_is_on() && order < SLATE_STACK_ORDERS)
+		trace_note(SLATE_TRACE_STACK_FREE, (uintptr_t)stack, SLATE_PAGE_SIZE << order,
+			   TRACE_CALLER);
 	if (order >= SLATE_STACK_ORDERS) {
 		if (stack)
 			report_not_stack(stack, "slate_stack_free");

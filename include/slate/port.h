@@ -123,6 +123,12 @@ struct slate_live {
 bool port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg), void *arg);
 
 /*
+ * The time, in any unit, as builds with guards keep it of each allocation and free, and traces of
+ * each event. Context: any. Default: 0.
+ */
+uint32_t port_tick(void);
+
+/*
  * Return addresses of the callers, innermost first, at most max. Must not fault. Default: 0.
  */
 size_t port_backtrace(uintptr_t *pcs, size_t max);
