@@ -228,6 +228,8 @@ translate_status() {
 	[ "$status" -ne 33 ] || return 0
 	# A reset or a triple fault ends QEMU with 0 as well: no success unless somebody just closed the window.
 	[ "$status" -ne 0 ] || return "$has_run"
+	# The kernel's n comes as 2n + 1; 1 is QEMU's own.
+	[ $((status % 2)) -eq 0 ] || [ "$status" -eq 1 ] || status=$((status / 2))
 	return "$status"
 }
 
