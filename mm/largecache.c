@@ -15,7 +15,7 @@
 
 /* Spans that one stretch with interrupts off takes out: up to 250 instructions each, where few bins
  * are in use. */
-#define EVICT_MAX 6u
+#define EVICT_MAX 5u
 
 /* Calls of slate_poll() between two looks, as many as the magazines of a class have; and spans
  * that one look sends home at most, for a tick's time is short. */

@@ -14,14 +14,16 @@
 #include "mm/numa.h"
 #include "mm/special.h"
 
-/* Objects that one lock hold gives: each may be the last free one of its span. */
-#define TAKE_OBJECTS 32u
+/* Objects that one lock hold gives, and spans that they come from: each costs up to 160
+ * instructions, for it changes its list. */
+#define TAKE_OBJECTS 24u
+#define TAKE_SPANS   8u
 
 /*
- * Objects that one lock hold takes back. The dearest is the last one of its span, some 120
- * instructions; interrupts are off meanwhile.
+ * Objects that one lock hold takes back; interrupts are off meanwhile. Most change one bit; the
+ * dearest are those that their span changes its list for, or the last ones of it.
  */
-#define GIVE_OBJECTS 12u
+#define GIVE_OBJECTS 10u
 
 _Static_assert(sizeof(struct mcentral) % MCENTRAL_ALIGN == 0, "classes share no cache line");
 
@@ -57,6 +59,7 @@ static void central_init(struct mcentral *central, unsigned span_class)
 {
 	mm_lock_init(&central->lock, RANK_MCENTRAL);
 	central->span_class = (uint8_t)span_class;
+	central->page_class = spanclass_get(span_class).page_class;
 	central->fill_shift = 0;
 	partial_init(&central->partial);
 	list_init(&central->full);
@@ -195,10 +198,11 @@ static unsigned take_locked(struct mcentral *central, unsigned node, void **out,
 {
 	struct mcentral_partial *partial = mcentral_partial_of(central, node);
 	struct mspan *span;
+	unsigned spans = 0;
 	unsigned got = 0;
 
 	mm_lock_assert_held(&central->lock);
-	while (got < n && (span = fullest_locked(partial)) != NULL) {
+	while (got < n && spans++ < TAKE_SPANS && (span = fullest_locked(partial)) != NULL) {
 		unsigned fill = fill_of(central, span);
 
 		got += mspan_take(span, out + got, n - got);
@@ -330,23 +334,32 @@ struct verdict {
 	enum slate_crime crime;
 };
 
+/* The span that an object of this class came from; NULL: none, or of another class. */
+static inline struct mspan *span_to_give(const struct mcentral *central, const void *object)
+{
+	/* the class byte of most tells enough, and is at hand */
+	if (arena_class_at(object) == central->page_class)
+		return arena_span_unchecked(object);
+	return arena_span(virt_to_pfn(object));
+}
+
+/* The object is none that this class has given out. */
+static enum slate_crime crime_of(const struct mcentral *central, const struct mspan *span)
+{
+	/* A cache's objects go nowhere else; a size class's frames may have changed hands. */
+	return span && mspan_state(span) == MSPAN_IN_USE && spanclass_is_typed(central->span_class)
+		       ? SLATE_CRIME_WRONG_SIZE
+		       : SLATE_CRIME_DOUBLE_FREE;
+}
+
 static void give_one_locked(struct mcentral *central, void *object, struct list *empty,
 			    struct verdict *verdict)
 {
-	struct mspan *span = arena_span(virt_to_pfn(object));
+	struct mspan *span = span_to_give(central, object);
 
 	mm_lock_assert_held(&central->lock);
-	verdict->object = object;
-	verdict->span = span;
-	if (!span || mspan_state(span) != MSPAN_IN_USE) {
-		verdict->crime = SLATE_CRIME_DOUBLE_FREE;
-		return;
-	}
-	if (span->span_class != central->span_class) {
-		/* A cache's objects go nowhere else; a size class's frames may have changed hands.
-		 */
-		verdict->crime = spanclass_is_typed(central->span_class) ? SLATE_CRIME_WRONG_SIZE
-									 : SLATE_CRIME_DOUBLE_FREE;
+	if (!span || mspan_state(span) != MSPAN_IN_USE || span->span_class != central->span_class) {
+		*verdict = (struct verdict){object, span, crime_of(central, span)};
 		return;
 	}
 	bool was_full = mspan_is_full(span);
@@ -354,11 +367,11 @@ static void give_one_locked(struct mcentral *central, void *object, struct list 
 	enum mspan_verdict found = mspan_give(span, object);
 
 	if (found != MSPAN_FREED) {
-		verdict->crime =
-			found == MSPAN_WAS_FREE ? SLATE_CRIME_DOUBLE_FREE : SLATE_CRIME_INTERIOR;
+		*verdict = (struct verdict){object, span,
+					    found == MSPAN_WAS_FREE ? SLATE_CRIME_DOUBLE_FREE
+								    : SLATE_CRIME_INTERIOR};
 		return;
 	}
-	verdict->crime = SLATE_CRIME_NONE;
 	central->objects--;
 	if (span->allocated == 0) {
 		list_remove(&span->link);
@@ -403,6 +416,7 @@ void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *
 		unsigned end = n - done > GIVE_OBJECTS ? done + GIVE_OBJECTS : n;
 		unsigned long irq = mm_lock_acquire(&central->lock);
 
+		crime.crime = SLATE_CRIME_NONE;
 		do {
 			give_one_locked(central, objects[done++], &empty, &crime);
 		} while (done < end && crime.crime == SLATE_CRIME_NONE);
@@ -439,23 +453,27 @@ size_t mcentral_sweep(struct mspan *span, const unsigned long *garbage)
 
 /* ---- Frames with special objects ---- */
 
-static void mark_special_locked(struct mspan *span, pfn_t pfn)
-{
-	uintptr_t start = (uintptr_t)pfn_to_virt(pfn);
-
-	arena_set_class(pfn, 1,
-			special_in(span, start, start + SLATE_PAGE_SIZE) ? PAGECLASS_SLOW
-									 : span->page_class);
-}
+/* Looks at the records, of which others may change some; then marks the frame, whatever it is. */
+#define MARK_TRIES 8u
 
 void mcentral_mark_special(struct mspan *span, pfn_t pfn)
 {
 	struct mcentral *central = mcentral_of(span->span_class);
-	unsigned long irq = mm_lock_acquire(&central->lock);
+	uintptr_t start = (uintptr_t)pfn_to_virt(pfn);
+	bool done = false;
 
-	if (!span->isolated)
-		mark_special_locked(span, pfn);
-	mm_lock_release(&central->lock, irq);
+	for (unsigned tries = 0; !done; tries++) {
+		unsigned changes;
+		bool any = special_in(span, start, start + SLATE_PAGE_SIZE, &changes);
+		unsigned long irq = mm_lock_acquire(&central->lock);
+
+		done = changes == special_changes(span) || tries == MARK_TRIES;
+		if (tries == MARK_TRIES)
+			any = true;
+		if (done && !span->isolated)
+			arena_set_class(pfn, 1, any ? PAGECLASS_SLOW : span->page_class);
+		mm_lock_release(&central->lock, irq);
+	}
 }
 
 /* ---- Removal ---- */
@@ -492,10 +510,11 @@ void mcentral_restore(unsigned span_class)
 			struct mspan *span = list_entry(link, struct mspan, link);
 
 			span->isolated = false;
-			arena_set_class(virt_to_pfn((void *)span->base), span->pages, span_class);
-			for (size_t i = 0; span->specials && i < span->pages; i++)
-				mark_special_locked(span,
-						    pfn_add(virt_to_pfn((void *)span->base), i));
+			/* frames with records stay marked, the others of their span until a record
+			 * of theirs changes */
+			if (!span->specials)
+				arena_set_class(virt_to_pfn((void *)span->base), span->pages,
+						span->page_class);
 			list_span_locked(central, span);
 		}
 		mm_lock_release(&central->lock, irq);

@@ -41,6 +41,7 @@ struct mcentral_partial {
 struct mcentral {
 	_Alignas(MCENTRAL_ALIGN) struct mm_lock lock; /* RANK_MCENTRAL */
 	uint8_t span_class;                           /* (const) */
+	uint8_t page_class;                           /* (const) class byte of its spans' frames */
 	uint8_t fill_shift; /* (const) allocated >> it is below MCENTRAL_FILLS, unless full */
 	struct mcentral_partial partial; /* (lock) node 0's */
 	struct list full;                /* (lock) spans without a free object, of all nodes */

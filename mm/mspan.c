@@ -157,47 +157,18 @@ unsigned mspan_take(struct mspan *span, void **out, unsigned n)
 	return taken;
 }
 
-/* Index of the object that holds addr; elem_count or more for the unused tail. */
-static size_t object_index(const struct mspan *span, uintptr_t addr)
-{
-	return (size_t)(((uint64_t)(addr - span->base) * span->magic) >> 32);
-}
-
 uintptr_t mspan_object_start(const struct mspan *span, uintptr_t addr)
 {
-	size_t index = object_index(span, addr);
+	size_t index = mspan_object_number(span, addr);
 
 	return index < span->elem_count ? span->base + index * span->elem_bytes : 0;
 }
 
 bool mspan_is_taken(const struct mspan *span, uintptr_t start)
 {
-	size_t index = object_index(span, start);
+	size_t index = mspan_object_number(span, start);
 
 	return (span->alloc_bits[index / MSPAN_WORD_BITS] >> (index % MSPAN_WORD_BITS)) & 1;
-}
-
-size_t mspan_object_number(const struct mspan *span, uintptr_t addr)
-{
-	return object_index(span, addr);
-}
-
-enum mspan_verdict mspan_give(struct mspan *span, void *object)
-{
-	uintptr_t addr = (uintptr_t)object;
-	size_t index = object_index(span, addr);
-	unsigned word = (unsigned)(index / MSPAN_WORD_BITS);
-	unsigned long bit = 1ul << (index % MSPAN_WORD_BITS);
-
-	if (index >= span->elem_count || span->base + index * span->elem_bytes != addr)
-		return MSPAN_NOT_START;
-	if (!(span->alloc_bits[word] & bit))
-		return MSPAN_WAS_FREE;
-	span->alloc_bits[word] &= ~bit;
-	span->allocated--;
-	if (word < span->free_word)
-		span->free_word = (uint16_t)word;
-	return MSPAN_FREED;
 }
 
 unsigned mspan_sweep(struct mspan *span, const unsigned long *garbage)

@@ -106,17 +106,36 @@ bool mspan_needs_bits(unsigned span_class);
 /* Take up to n free objects, lowest first, into out; returns how many. Caller holds (m). */
 unsigned mspan_take(struct mspan *span, void **out, unsigned n);
 
-/* Give one back. Caller holds (m). */
-enum mspan_verdict mspan_give(struct mspan *span, void *object);
-
 /* Give back all that are taken and have their bit set; returns how many. Caller holds (m). */
 unsigned mspan_sweep(struct mspan *span, const unsigned long *garbage);
 
 /* The start of the object that holds addr, or 0 when addr lies in the tail that no object uses. */
 uintptr_t mspan_object_start(const struct mspan *span, uintptr_t addr);
 
-/* The number of the object that holds addr, which mspan_object_start() has found. */
-size_t mspan_object_number(const struct mspan *span, uintptr_t addr);
+/* The number of the object that holds addr; elem_count or more for the unused tail. */
+static inline size_t mspan_object_number(const struct mspan *span, uintptr_t addr)
+{
+	return (size_t)(((uint64_t)(addr - span->base) * span->magic) >> 32);
+}
+
+/* Give one back. Caller holds (m). In line: magazines come home by it, object after object. */
+static inline enum mspan_verdict mspan_give(struct mspan *span, void *object)
+{
+	uintptr_t addr = (uintptr_t)object;
+	size_t index = mspan_object_number(span, addr);
+	unsigned word = (unsigned)(index / MSPAN_WORD_BITS);
+	unsigned long bit = 1ul << (index % MSPAN_WORD_BITS);
+
+	if (index >= span->elem_count || span->base + index * span->elem_bytes != addr)
+		return MSPAN_NOT_START;
+	if (!(span->alloc_bits[word] & bit))
+		return MSPAN_WAS_FREE;
+	span->alloc_bits[word] ^= bit;
+	span->allocated--;
+	if (word < span->free_word)
+		span->free_word = (uint16_t)word;
+	return MSPAN_FREED;
+}
 
 /* Is the object at this start address taken? Caller holds (m), or accepts a moment's answer. */
 bool mspan_is_taken(const struct mspan *span, uintptr_t start);

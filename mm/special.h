@@ -78,8 +78,15 @@ bool special_get(struct mspan *span, uintptr_t object, enum special_kind kind,
 		 struct special *copy);
 bool special_set(struct mspan *span, const struct special *value);
 
-/* Does an object that begins in [start, end) have a record? */
-bool special_in(struct mspan *span, uintptr_t start, uintptr_t end);
+/*
+ * Does an object that begins in [start, end) have a record? No lock is held. The answer is still
+ * right as long as special_changes() is *changes, which other spans' records move as well.
+ */
+bool special_in(struct mspan *span, uintptr_t start, uintptr_t end, unsigned *changes);
+
+/* relaxed: whoever changes a record passes the span's mcentral afterwards (onfree.c), whose lock
+ * orders it for who holds that */
+unsigned special_changes(const struct mspan *span);
 
 /* Call fn for each record of the span under its lock, in order, until it returns false. */
 void special_for_each(struct mspan *span, bool (*fn)(const struct special *special, void *arg),
