@@ -24,7 +24,7 @@ static magtop_t magazine_halve(unsigned class, magtop_t top)
 	return top - n;
 }
 
-/* Interrupts are off, and a stack is long work: one at a time. */
+/* A tick's time is short, and a stack is long work: one at a time. */
 static bool return_stack(enum mcache_side side, unsigned class)
 {
 	magtop_t top = percpu_detach(side, class);
@@ -69,7 +69,7 @@ static uint16_t tops_fingerprint(struct mcache *cache, unsigned class)
 	return (uint16_t)((take >> 3) ^ (give << 4) ^ (give >> 10));
 }
 
-/* One class's turn. */
+/* One class's turn: shall it return what it holds? */
 static bool poll_class(struct mcache *cache, unsigned class)
 {
 	uint16_t fingerprint = tops_fingerprint(cache, class);
@@ -77,14 +77,17 @@ static bool poll_class(struct mcache *cache, unsigned class)
 
 	cache->seen[class] = fingerprint;
 	cache->round_bytes += mcache_cached(cache, class) * mcache_object_bytes(class);
-	return (idle || cache->over_bound) && return_idle(class);
+	return idle || cache->over_bound;
 }
 
-void mcache_poll(void)
+/* The next class that shall return what it holds, or MCACHE_ENTRIES; *looks are left. */
+static unsigned next_idle(unsigned *looks)
 {
-	struct mcache *cache = percpu_cache();
+	unsigned long irq;
+	struct mcache *cache = percpu_hold(&irq);
+	unsigned found = MCACHE_ENTRIES;
 
-	for (unsigned i = 0; i < POLL_CLASSES; i++) {
+	while (*looks > 0 && found == MCACHE_ENTRIES) {
 		unsigned class = cache->poll_class;
 
 		if (class == 0) {
@@ -93,7 +96,20 @@ void mcache_poll(void)
 		}
 		cache->poll_class = (uint16_t)((class + 1) % MCACHE_ENTRIES);
 		if (mcache_has_magazines(class) && poll_class(cache, class))
-			return;
+			found = class;
+		--*looks;
+	}
+	percpu_let_go(irq);
+	return found;
+}
+
+/* What goes home does so with interrupts as the caller had them. */
+void mcache_poll(void)
+{
+	unsigned looks = POLL_CLASSES;
+	unsigned class;
+
+	while ((class = next_idle(&looks)) != MCACHE_ENTRIES && !return_idle(class)) {
 	}
 }
 

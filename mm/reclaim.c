@@ -253,10 +253,7 @@ void reclaim_reset(void)
 
 void slate_poll(void)
 {
-	unsigned long irq = port_irq_save();
-
 	mcache_poll();
-	port_irq_restore(irq);
 	mcache_drain_if_wanted();
 	deferred_run();
 	largecache_poll();
