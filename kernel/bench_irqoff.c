@@ -18,7 +18,7 @@
 #include "kernel/irqoff_load.h"
 #include "kernel/selftest.h"
 
-#define GOAL        2000
+#define GOAL        1600 /* 2000, and a margin for what nobody thought of */
 #define ROOM_PAGES  4096 /* what the workload runs in */
 #define ASIDE_MAX   128  /* runs that are set aside */
 #define ASIDE_ORDER 22   /* the longest, in frames */

@@ -12,14 +12,18 @@
 #include <slate/stats.h>
 #include <slate/whois.h>
 
+#include "arch/arch.h"
 #include "kernel/hoard.h"
 #include "kernel/hotplug.h"
 #include "kernel/selftest.h"
 
 #define SCATTER_MAX ((size_t)1 << 18) /* frames: a large machine need not be filled */
 #define RUNS_MAX    48                /* of one kind */
+#define WALK_MAX    ((size_t)1 << 22) /* frames: in larger machines no walk goes frame by frame */
+#define OBJECTS_MAX 3000
 
 static pfn_t runs[RUNS_MAX];
+static void *objects[OBJECTS_MAX];
 
 /* ---- Scattered frames ---- */
 
@@ -186,6 +190,111 @@ static void plug(void)
 	(void)hotplug_remove(&none);
 }
 
+/* ---- Objects in every state ---- */
+
+static size_t take_objects(size_t size_bytes, unsigned flags, size_t max)
+{
+	size_t count = 0;
+
+	while (count < max && (objects[count] = slate_alloc_flags(size_bytes, flags)) != NULL)
+		count++;
+	return count;
+}
+
+static void shuffle_objects(size_t count)
+{
+	uint32_t seed = 31;
+
+	for (size_t i = count; i > 1; i--) {
+		size_t other = random_next(&seed) % i;
+		void *object = objects[i - 1];
+
+		objects[i - 1] = objects[other];
+		objects[other] = object;
+	}
+}
+
+static void free_objects(size_t count)
+{
+	shuffle_objects(count);
+	while (count > 0)
+		slate_free(objects[--count]);
+}
+
+static void poll_often(void)
+{
+	for (size_t i = 0; i < 200; i++)
+		slate_poll();
+}
+
+/* Magazines that nobody touches any more: each object in them is the last one of its span, or the
+ * first to come back to it. */
+static void idle_magazines(void)
+{
+	static const size_t sizes[] = {8, 64, 600, 1024, 4096, 8192, 16384, 32768, 100000};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		free_objects(take_objects(sizes[i], SLATE_NOWAIT, 200));
+	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)
+		slate_stack_free(slate_stack_alloc(order));
+	poll_often();
+}
+
+static void tiny(void)
+{
+	for (size_t size = 1; size < 8; size++) {
+		free_objects(take_objects(size, SLATE_NOSCAN, OBJECTS_MAX));
+		poll_often();
+	}
+	slate_flush();
+}
+
+static void see_object(void *object, void *arg)
+{
+	(void)object;
+	(void)arg;
+}
+
+/* Half of them go while interrupts are off, so that a poll runs their finalizers. */
+static void records(size_t size_bytes)
+{
+	size_t count = take_objects(size_bytes, 0, OBJECTS_MAX);
+	unsigned long irq;
+
+	shuffle_objects(count);
+	for (size_t i = 0; i < count; i++) {
+		(void)slate_on_free(objects[i], see_object, NULL);
+		(void)slate_tag_set(objects[i], i + 1);
+	}
+	for (size_t i = 0; i < count; i += 3)
+		(void)slate_tag_set(objects[i], 0);
+	shuffle_objects(count);
+	while (count > 0) {
+		irq = arch_irq_save();
+		slate_free(objects[--count]);
+		arch_irq_restore(irq);
+		if (count > 0)
+			slate_free(objects[--count]);
+	}
+	poll_often();
+	slate_flush();
+}
+
+/* With magazines of every kind full. */
+static void offline(void)
+{
+	idle_magazines();
+	free_objects(take_objects(5, SLATE_NOSCAN, OBJECTS_MAX));
+	for (size_t size = 8; size <= 1 << 20; size *= 2)
+		free_objects(take_objects(size, SLATE_NOWAIT, 200));
+	if (slate_cpu_offline() == SLATE_OK) {
+		unsigned long irq = arch_irq_save();
+
+		(void)slate_cpu_online();
+		arch_irq_restore(irq);
+	}
+}
+
 /* ---- Figures ---- */
 
 static void see_block(const struct slate_frame_block *block, void *arg)
@@ -204,11 +313,14 @@ static bool see_run(const struct slate_heap_run *run, void *arg)
 static void figures(void)
 {
 	void *object = slate_alloc(100);
+	struct slate_stats stats;
 	struct slate_cpu_stats cpu;
 	struct slate_whois who;
 
-	slate_frames_walk(512, see_block, NULL);
-	slate_frames_walk(1, see_block, NULL);
+	slate_stats(&stats);
+	slate_frames_walk(stats.total_pages > WALK_MAX ? (size_t)1 << 18 : 512, see_block, NULL);
+	if (stats.total_pages <= WALK_MAX)
+		slate_frames_walk(1, see_block, NULL);
 	slate_heap_walk(see_run, NULL);
 	(void)slate_cpu_stats(0, &cpu);
 	slate_whois(object, &who);
@@ -223,6 +335,11 @@ void irqoff_load(void)
 	scattered(7, 8);
 	out_of_memory();
 	plug();
+	idle_magazines();
+	tiny();
+	records(8);
+	records(500);
+	offline();
 	figures();
 	slate_scavenge_pace(0, 64);
 	for (size_t i = 0; i < 600; i++)
