@@ -6,6 +6,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -105,6 +106,7 @@ static unsigned long number_before(const char *text, const char *word)
 /* ---- The allocator as it is ---- */
 
 static struct run random_run;
+static char *found_nothing; /* what the exhaustive search has printed */
 
 /* Beside the exhaustive search, on another core. */
 static void start_random(void)
@@ -132,7 +134,7 @@ static void every_schedule_keeps_the_invariants(void **state)
 	fflush(stdout);
 	assert_int_equal(all.status, 0);
 	assert_true(number_before(all.text, " interleavings") >= INTERLEAVINGS_MIN);
-	free(all.text);
+	found_nothing = all.text;
 }
 
 static void random_schedules_keep_the_invariants(void **state)
@@ -151,6 +153,18 @@ static void random_schedules_keep_the_invariants(void **state)
 
 /* ---- Planted bugs ---- */
 
+/* arguments: "all SCENARIO", and perhaps a memory: has the search gone through that? */
+static bool was_searched(const char *arguments)
+{
+	char name[64];
+	char memory[16] = "strong";
+	char row[96];
+
+	assert_true(sscanf(arguments, "all %63s %15s", name, memory) >= 1);
+	snprintf(row, sizeof(row), "%-12s %-6s ", name, memory);
+	return found_nothing && strstr(found_nothing, row);
+}
+
 static void a_planted_bug_is_found(void **state)
 {
 	const char *name = *state;
@@ -158,7 +172,6 @@ static void a_planted_bug_is_found(void **state)
 	char program[128];
 	char arguments[128] = "";
 	struct run found;
-	struct run control;
 	FILE *file;
 
 	snprintf(program, sizeof(program), "bug-%s/", name);
@@ -176,9 +189,7 @@ static void a_planted_bug_is_found(void **state)
 	assert_non_null(strstr(found.text, "FAILED: scenario"));
 	free(found.text);
 	/* without the bug nothing is found there */
-	control = run("", arguments);
-	assert_int_equal(control.status, 0);
-	free(control.text);
+	assert_true(was_searched(arguments));
 }
 
 /* The seed that fails is printed, and gives the same schedule again. */

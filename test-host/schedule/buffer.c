@@ -4,8 +4,11 @@
 
 #include <string.h>
 
+#include "test-host/schedule/state.h"
+
 static void make_visible(const struct held *held)
 {
+	state_note(held->place, held->size_bytes);
 	memcpy((void *)(uintptr_t)held->place, &held->value, held->size_bytes);
 }
 

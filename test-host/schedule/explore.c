@@ -33,6 +33,7 @@ static struct place {
 static unsigned place_count;
 static unsigned schedule; /* its number */
 static bool grew;
+static bool across_schedules;
 
 /* ---- Random ---- */
 
@@ -114,6 +115,16 @@ unsigned explore_choose(unsigned n, enum explore_choice kind)
 	return is_random ? choose_random(n, kind) : choose_next(n);
 }
 
+bool explore_is_new(void)
+{
+	return !is_random && depth >= prefix;
+}
+
+unsigned explore_schedule(void)
+{
+	return schedule;
+}
+
 bool explore_is_random(void)
 {
 	return is_random;
@@ -137,8 +148,9 @@ void explore_print(void)
 
 /* ---- Places ---- */
 
-void explore_forget_places(void)
+void explore_forget_places(bool across)
 {
+	across_schedules = across;
 	memset(places, 0, sizeof(places));
 	place_count = 0;
 }
@@ -197,7 +209,7 @@ bool explore_shared(const volatile void *address, unsigned size_bytes, unsigned 
 		mask |= (uint32_t)1 << (4 * byte + cpu);
 		bytes |= (uint8_t)(1u << byte);
 	}
-	if (place->schedule != schedule) {
+	if (place->schedule != schedule && !across_schedules) {
 		place->schedule = schedule;
 		place->readers = place->writers = place->adders = 0;
 	}

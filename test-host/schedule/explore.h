@@ -26,8 +26,11 @@ void explore_random(uint64_t seed, unsigned turn);
 /* All schedules, from the first one. Places that are known to be shared stay so. */
 void explore_all(void);
 
-/* Forget which places are shared. */
-void explore_forget_places(void);
+/*
+ * Forget which places are shared. across: accesses of different schedules may conflict, too. Needed
+ * where schedules are cut short: what a schedule would still have accessed, another one has.
+ */
+void explore_forget_places(bool across);
 
 /* After a schedule: is there another one? Only after explore_all(). */
 bool explore_next(void);
@@ -38,6 +41,12 @@ bool explore_grew(void);
 
 /* A decision: 0 .. n - 1. */
 unsigned explore_choose(unsigned n, enum explore_choice kind);
+
+/* Are the decisions to come new ones, not those that led the last schedule here? */
+bool explore_is_new(void);
+
+/* The number of the schedule. */
+unsigned explore_schedule(void);
 
 /* All points are candidates (random), or shared places only. */
 bool explore_is_random(void);

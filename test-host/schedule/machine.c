@@ -2,9 +2,8 @@
 /*
  * machine.c - memory, start-up, snapshot, and the check at the end of a schedule.
  *
- * The variables of mm/ lie in two sections of their own (the build renames .data and .bss), so that
- * a snapshot is a few copies: those two, and the frames that hold metadata. Frames of objects are
- * not part of it, since the allocator never reads them.
+ * The variables of mm/ lie in two sections of their own (the build renames .data and .bss): those
+ * and the memory are what the snapshot consists of.
  */
 #include "test-host/schedule/machine.h"
 
@@ -24,12 +23,13 @@
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
+#include "test-host/schedule/ops.h"
 #include "test-host/schedule/sched.h"
+#include "test-host/schedule/state.h"
 
 #define OFFSET       ((uintptr_t)1 << 44)
 #define MEMORY_START ((uintptr_t)1 << 20)
 #define MEMORY_BYTES ((uintptr_t)1 << 20)
-#define PAGES        (MEMORY_BYTES >> SLATE_PAGE_SHIFT)
 
 /* By the linker: where the renamed sections lie. */
 extern char __start_mm_data[];
@@ -42,12 +42,6 @@ extern struct fixalloc magazines;
 extern struct fixalloc span_structs;
 extern struct fixalloc span_bits;
 
-static char *saved_data;
-static char *saved_bss;
-static char *saved_frames;
-static uint16_t saved_frame[PAGES];
-static unsigned saved_count;
-
 static size_t whole_pages; /* free + metadata after start-up */
 static unsigned expected_reports;
 
@@ -58,15 +52,25 @@ static char *memory(void)
 	return (char *)(OFFSET + MEMORY_START);
 }
 
+static void watch(char *start, char *end)
+{
+	state_watch(start, ((size_t)(end - start) + 7) & ~(size_t)7);
+}
+
 static void map_memory(void)
 {
 	static bool mapped;
 
-	if (!mapped &&
-	    mmap(memory(), MEMORY_BYTES, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != (void *)memory()) {
-		perror("mmap");
-		exit(2);
+	if (!mapped) {
+		if (mmap(memory(), MEMORY_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+			 0) != (void *)memory()) {
+			perror("mmap");
+			exit(2);
+		}
+		watch(__start_mm_data, __stop_mm_data);
+		watch(__start_mm_bss, __stop_mm_bss);
+		state_watch(memory(), MEMORY_BYTES);
 	}
 	mapped = true;
 	memset(memory(), 0xc3, MEMORY_BYTES);
@@ -115,41 +119,19 @@ bool machine_online(unsigned cpu)
 
 /* ---- Snapshot ---- */
 
-static void *copy_of(void *old, const void *start, size_t size_bytes)
-{
-	char *copy = realloc(old, size_bytes ? size_bytes : 1);
-
-	if (!copy)
-		abort();
-	memcpy(copy, start, size_bytes);
-	return copy;
-}
-
 void machine_save(void)
 {
-	saved_data =
-		copy_of(saved_data, __start_mm_data, (size_t)(__stop_mm_data - __start_mm_data));
-	saved_bss = copy_of(saved_bss, __start_mm_bss, (size_t)(__stop_mm_bss - __start_mm_bss));
-	saved_frames = realloc(saved_frames, MEMORY_BYTES);
-	saved_count = 0;
-	for (size_t i = 0; i < PAGES; i++) {
-		unsigned class = arena_class((pfn_t){(MEMORY_START >> SLATE_PAGE_SHIFT) + i});
-
-		if (class != PAGECLASS_META && class != PAGECLASS_NONE)
-			continue;
-		memcpy(saved_frames + ((size_t)saved_count << SLATE_PAGE_SHIFT),
-		       memory() + (i << SLATE_PAGE_SHIFT), SLATE_PAGE_SIZE);
-		saved_frame[saved_count++] = (uint16_t)i;
-	}
+	state_save();
 }
 
 void machine_restore(void)
 {
-	memcpy(__start_mm_data, saved_data, (size_t)(__stop_mm_data - __start_mm_data));
-	memcpy(__start_mm_bss, saved_bss, (size_t)(__stop_mm_bss - __start_mm_bss));
-	for (unsigned i = 0; i < saved_count; i++)
-		memcpy(memory() + ((size_t)saved_frame[i] << SLATE_PAGE_SHIFT),
-		       saved_frames + ((size_t)i << SLATE_PAGE_SHIFT), SLATE_PAGE_SIZE);
+	state_restore();
+}
+
+uint64_t machine_hash(void)
+{
+	return state_mix(ops_hash(), expected_reports);
 }
 
 /* ---- Reports ---- */

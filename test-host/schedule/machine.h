@@ -7,6 +7,7 @@
 #define SCHED_MACHINE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <slate/types.h>
 
@@ -16,6 +17,9 @@ void machine_boot(unsigned cpus);
 /* Everything as it is now is where each schedule begins; machine_restore() goes back there. */
 void machine_save(void);
 void machine_restore(void);
+
+/* Of what the test itself remembers; the memory is state_hash()'s. */
+uint64_t machine_hash(void);
 
 /* All caches go home, then everything must be as after machine_boot(): sched_fail() says what is
  * not. The caller has freed what it held. */

@@ -15,6 +15,7 @@
 #include "test-host/schedule/scenario.h"
 #include "test-host/schedule/sched.h"
 #include "test-host/schedule/shadow.h"
+#include "test-host/schedule/state.h"
 
 /* Random schedules before an exhaustive search, to learn which places are shared. */
 #define WARM_UP 200u
@@ -31,6 +32,10 @@ static const struct scenario *scenario;
 static enum sched_memory memory;
 static uint64_t seed;
 static const char *stage = "start";
+static bool was_cut; /* the last schedule */
+
+/* One schedule in so many is looked at for such stores. */
+#define LOOK_EVERY 256u
 
 static int usage(void)
 {
@@ -94,6 +99,8 @@ static void prepare(void)
 
 static void check(void)
 {
+	if (explore_schedule() % LOOK_EVERY == 0 && !state_is_complete())
+		sched_fail("something was stored past the instrumentation");
 	if (machine_reports_missing() > 0)
 		sched_fail("%u misuses were not reported", machine_reports_missing());
 	ops_finish();
@@ -108,7 +115,13 @@ static bool run_once(void)
 	ops_restore();
 	machine_expect_reports(scenario->reports);
 	stage = "schedule";
-	if (sched_run(&setting) == SCHED_DONE) {
+
+	enum sched_result result = sched_run(&setting);
+
+	was_cut = result == SCHED_CUT;
+	if (was_cut)
+		return true;
+	if (result == SCHED_DONE) {
 		stage = "check";
 		if (sched_guard(check))
 			return true;
@@ -136,9 +149,11 @@ static bool warm_up(void)
 static bool search(size_t *total)
 {
 	size_t count = 0;
+	size_t cuts = 0;
 	unsigned restarts = 0;
 
-	explore_forget_places();
+	explore_forget_places(scenario_is_cut(scenario, memory));
+	state_forget();
 	if (!sched_guard(prepare)) {
 		printf("FAILED: scenario %s: %s\n", scenario->name, sched_failure());
 		return false;
@@ -150,7 +165,8 @@ static bool search(size_t *total)
 		alarm(PATIENCE_SECONDS);
 		if (!run_once())
 			return false;
-		count++;
+		cuts += was_cut;
+		count += !was_cut;
 		if (explore_grew()) {
 			if (++restarts > RESTARTS_MAX) {
 				printf("FAILED: scenario %s is not deterministic\n",
@@ -158,11 +174,16 @@ static bool search(size_t *total)
 				return false;
 			}
 			count = 0;
+			cuts = 0;
+			state_forget();
 			explore_all();
 		}
 	} while (explore_next() || count == 0);
 	alarm(0);
-	printf("%-12s %-6s %9zu schedules\n", scenario->name, memory_names[memory], count);
+	printf("%-12s %-6s %9zu schedules", scenario->name, memory_names[memory], count);
+	if (cuts > 0)
+		printf(", %zu cut short at a known state", cuts);
+	printf("\n");
 	fflush(stdout);
 	*total += count;
 	return true;

@@ -19,6 +19,7 @@
 #include "test-host/schedule/machine.h"
 #include "test-host/schedule/sched.h"
 #include "test-host/schedule/shadow.h"
+#include "test-host/schedule/state.h"
 
 #define RUN_PAGES      4u
 #define FIXED_BYTES    64u
@@ -37,7 +38,6 @@ static struct own {
 	struct fixalloc fixed;
 	struct shadow_thing named; /* misused: freed by several */
 	bool asked;                /* all caches shall be drained, and none was used since */
-	unsigned home_at;          /* when the last op_give() ended */
 	unsigned eaten_count;
 	struct eaten {
 		pfn_t pfn;
@@ -221,8 +221,7 @@ void op_look_again(unsigned argument)
 	unsigned class = ops_class(size_of(argument));
 	void *object = NULL;
 
-	if (mcentral_take(class, &object, 1) == 0 && own.home_at > 0 &&
-	    own.home_at <= sched_last_lock())
+	if (mcentral_take(class, &object, 1) == 0 && sched_marked_before_lock())
 		sched_fail("mcentral_take() missed an object that had come home");
 	put_object(slot_of(argument), object, sizeclass_bytes[class >> 1], class);
 }
@@ -237,7 +236,7 @@ void op_give(unsigned argument)
 		return;
 	}
 	mcentral_give(arena_class(virt_to_pfn(object)), &object, 1, "op_give");
-	own.home_at = sched_now();
+	sched_mark();
 }
 
 void op_defer(unsigned argument)
@@ -509,6 +508,19 @@ void ops_restore(void)
 {
 	own = own_saved;
 	shadow_restore();
+}
+
+uint64_t ops_hash(void)
+{
+	uint64_t hash = shadow_hash();
+
+	for (size_t i = 0; i < sizeof(own) / 8; i++) {
+		uint64_t word;
+
+		memcpy(&word, (const char *)&own + 8 * i, sizeof(word));
+		hash = state_mix(hash, word);
+	}
+	return hash;
 }
 
 /* Each of the depot's magazines is in a slot or in the depot, once. */

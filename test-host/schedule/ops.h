@@ -6,6 +6,8 @@
 #ifndef SCHED_OPS_H
 #define SCHED_OPS_H
 
+#include <stdint.h>
+
 typedef void op_fn(unsigned argument);
 
 /* Sizes of objects, for argument = slot + OP_SIZE * size. */
@@ -65,6 +67,9 @@ op_fn op_eat;       /* all frames are taken */
 void ops_reset(void);
 void ops_save(void);
 void ops_restore(void);
+
+/* Of all that, and the slots. */
+uint64_t ops_hash(void);
 
 /* Nothing was asked for in vain; free all slots, on CPU 0; then the depot and the fixalloc must be
  * whole. */

@@ -3,9 +3,8 @@
 """Write a copy of one source of the allocator with a bug of the table in it.
 
     plant.py names            the bugs of the table
-    plant.py source NAME      the file that has to be compiled in place of its own
-    plant.py arguments NAME   how the scheduler finds it
-    plant.py plant NAME DIR   the patched file, below DIR
+    plant.py plant NAME DIR   the patched file, below DIR; DIR/source says which file has to be compiled in place of
+                              its own, DIR/arguments how the scheduler finds the bug
 
 A bug whose text is not found exactly once is an error: the sources have moved on, and the table has to follow.
 """
@@ -48,16 +47,15 @@ def plant(name, bug, folder):
         text = text.replace(old, new)
     path = os.path.join(folder, bug["patched"])
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as out:
-        out.write(text)
+    for name, text in ((path, text), *((os.path.join(folder, what), bug[what] + "\n") for what in ("source", "arguments"))):
+        with open(name, "w", encoding="utf-8") as out:
+            out.write(text)
 
 
 def main(words):
     bugs = read_table()
     if words == ["names"]:
         print("\n".join(bugs))
-    elif len(words) == 2 and words[0] in ("source", "arguments"):
-        print(bugs[words[1]][words[0]])
     elif len(words) == 3 and words[0] == "plant":
         plant(words[1], bugs[words[1]], words[2])
     else:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "test-host/schedule/explore.h"
+#include "test-host/schedule/machine.h"
 
 /* A step: what, and its number. */
 #define S(what, argument)                    \
@@ -45,17 +46,29 @@ static const struct scenario table[] = {
 		.program = {{S(give, 0), S(take, PAIR + 3), S(stats, PAIR)},
 			    {S(take, PAIR + 10), S(give, 2), S(stats, PAIR)}},
 		.interrupt = {{S(give, 1)}},
-		.preemptions = 3,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "last-object",
 		.prepare = {S(take, PAIR + 0), S(take, PAIR + 1)},
 		.program = {{S(give, 0), S(take, PAIR + 2)}, {S(give, 1), S(take, PAIR + 10)}},
 		.plain = true,
-		.preemptions = 2,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "refill",
+		.prepare = {S(warm, SMALL), ON(1), S(warm, SMALL), S(flush, 0), S(take, SMALL + 5)},
+		.program = {{S(alloc, SMALL + 0), S(free, 0), S(alloc, SMALL + 1)},
+			    {S(alloc, SMALL + 10), S(free, 0), S(alloc, SMALL + 11)}},
+		.interrupt = {{S(alloc, SMALL + 20)}},
+		.cut = CUT_BUFFERED,
+		.buffers = true,
+	},
+	{
+		/* from nothing: no span, no magazine; too long for more preemptions */
+		.name = "refill-first",
 		.program = {{S(alloc, SMALL + 0), S(free, 0), S(alloc, SMALL + 1)},
 			    {S(alloc, SMALL + 10), S(free, 0), S(alloc, SMALL + 11)}},
 		.interrupt = {{S(alloc, SMALL + 20)}},
@@ -65,14 +78,14 @@ static const struct scenario table[] = {
 		.name = "new-spans",
 		.program = {{S(take, PAIR + 0)}, {S(take, PAIR + 10)}},
 		.plain = true,
-		.preemptions = 2,
 	},
 	{
 		.name = "registry",
 		.prepare = {S(span, 0), S(span, 10), S(span, 1)},
 		.program = {{S(free, 0)}, {S(free, 10)}},
 		.plain = true,
-		.preemptions = 2,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "exchange",
@@ -81,6 +94,8 @@ static const struct scenario table[] = {
 		.program = {{S(alloc, SMALL + 3), S(free, 1), S(alloc, SMALL + 4)},
 			    {S(alloc, SMALL + 10), S(free, 2), S(free, 10)}},
 		.interrupt = {{S(free, 0)}},
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "depot",
@@ -88,7 +103,8 @@ static const struct scenario table[] = {
 		.program = {{S(free, 0), S(alloc, SMALL + 2), S(free, 1)},
 			    {S(alloc, SMALL + 10), S(free, 10), S(alloc, SMALL + 11)}},
 		.interrupt = {{S(alloc, SMALL + 20)}},
-		.preemptions = 1,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "depot-alone",
@@ -97,6 +113,8 @@ static const struct scenario table[] = {
 			    {S(depot_pop, 10), S(depot_push, 43), S(depot_pop, 11)}},
 		.interrupt = {{S(depot_pop, 20)}},
 		.plain = true,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "fixalloc",
@@ -105,13 +123,16 @@ static const struct scenario table[] = {
 			    {S(fix_alloc, 10), S(free, 10), S(fix_alloc, 11)}},
 		.interrupt = {{S(fix_alloc, 20)}},
 		.plain = true,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "frames",
 		.program = {{S(pages, 0), S(free, 0), S(pages, 1)},
 			    {S(pages, 10), S(free, 0), S(free, 10)}},
 		.interrupt = {{S(pages, 20)}},
-		.preemptions = 2,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "spans",
@@ -124,41 +145,46 @@ static const struct scenario table[] = {
 		.prepare = {S(span, 0), S(name, 0)},
 		.program = {{S(free_named, 0)}, {S(free_named, 0)}},
 		.reports = 1,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "drain",
 		.prepare = {S(warm, SMALL), S(alloc, SMALL + 0)},
 		.program = {{S(drain, 0)}, {S(ask, 0)}},
 		.interrupt = {{S(free, 0)}},
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "flush",
 		.prepare = {S(warm, SMALL), ON(1), S(warm, SMALL), S(alloc, SMALL + 10)},
 		.program = {{S(flush, 0)}, {S(free, 10), S(alloc, SMALL + 11)}},
 		.interrupt = {{S(alloc, SMALL + 20)}},
-		.preemptions = 1,
+		.cut = CUT_ALL,
 	},
 	{
 		.name = "offline",
 		.prepare = {ON(1), S(warm, SMALL), S(alloc, SMALL + 10)},
 		.program = {{S(free, 10), S(flush, 0)},
 			    {S(offline, 0), S(online, 0), S(alloc, SMALL + 11)}},
-		.preemptions = 2,
+		.cut = CUT_ALL,
 	},
 	{
 		.name = "leave",
 		.prepare = {ON(1), S(warm, SMALL), S(alloc, SMALL + 10), S(alloc, SMALL + 11)},
 		.program = {{S(free, 10), S(alloc, SMALL + 0), S(flush, 0)},
 			    {S(free, 11), S(offline, 0)}},
-		.preemptions = 2,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "online",
 		.program = {{S(stats, SMALL), S(stats, SMALL), S(flush, 0)},
 			    {S(online, 0), S(alloc, SMALL + 10)}},
 		.buffers = true,
+		.cut = CUT_BUFFERED,
 		.cpus = 1,
-		.preemptions = 2,
 	},
 	{
 		.name = "deferred",
@@ -168,6 +194,8 @@ static const struct scenario table[] = {
 			    {S(take, SMALL + 10), S(give, 2)}},
 		.interrupt = {{S(defer, 1)}},
 		.nmi = true,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "any-context",
@@ -175,11 +203,15 @@ static const struct scenario table[] = {
 		.program = {{S(give, 0), S(take, SMALL + 1)}, {S(anyctx, SMALL + 11), S(give, 10)}},
 		.interrupt = {{S(anyctx, SMALL + 20)}},
 		.nmi = true,
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 	{
 		.name = "no-frames",
 		.prepare = {S(take, PAIR + 0), S(take, PAIR + 10), S(eat, 0)},
 		.program = {{S(look_again, PAIR + 1)}, {S(give, 10)}},
+		.buffers = true,
+		.cut = CUT_BUFFERED,
 	},
 };
 
@@ -318,12 +350,19 @@ static void run_handler(unsigned cpu)
 	run_steps(running->interrupt[cpu], 2);
 }
 
+bool scenario_is_cut(const struct scenario *scenario, enum sched_memory memory)
+{
+	return scenario->cut == CUT_ALL ||
+	       (scenario->cut == CUT_BUFFERED && memory != SCHED_STRONG);
+}
+
 struct sched_setting scenario_setting(const struct scenario *scenario, enum sched_memory memory)
 {
 	struct sched_setting setting = {
 		.memory = memory,
 		.preemptions = scenario->preemptions ? scenario->preemptions : 3,
 		.plain = scenario->plain,
+		.hash = scenario_is_cut(scenario, memory) ? machine_hash : NULL,
 	};
 
 	running = scenario;

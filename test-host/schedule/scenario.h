@@ -20,6 +20,13 @@ struct step {
 	const char *name;
 };
 
+/* Which of its schedules end at a state that is known, since there are too many. */
+enum scenario_cut {
+	CUT_NONE,
+	CUT_BUFFERED, /* those with store buffers */
+	CUT_ALL,
+};
+
 struct scenario {
 	const char *name;
 	struct step prepare[24]; /* by CPU 0, but op_online etc.: before the snapshot */
@@ -27,7 +34,8 @@ struct scenario {
 	struct step interrupt[SCHED_CPUS][2];
 	bool nmi;
 	bool plain;
-	bool buffers;         /* to be run with store buffers, too */
+	bool buffers; /* to be run with store buffers, too */
+	enum scenario_cut cut;
 	unsigned preemptions; /* 0: 3 */
 	unsigned reports;     /* misuses that must be reported */
 	unsigned cpus;        /* online at the start; 0: two */
@@ -43,6 +51,9 @@ const struct scenario *scenario_random(void);
 
 /* Its first steps, on the machine as it is. */
 void scenario_prepare(const struct scenario *scenario);
+
+/* Do its schedules end at states that are known? */
+bool scenario_is_cut(const struct scenario *scenario, enum sched_memory memory);
 
 /* What sched_run() needs. The scenario stays in use until the next call. */
 struct sched_setting scenario_setting(const struct scenario *scenario, enum sched_memory memory);

@@ -20,6 +20,12 @@
 #include "test-host/schedule/buffer.h"
 #include "test-host/schedule/explore.h"
 #include "test-host/schedule/sched_atomic.h"
+#include "test-host/schedule/state.h"
+
+/* the names are the allocator's here */
+#undef memset
+#undef memcpy
+#undef memmove
 
 #define STACK_BYTES (256u << 10)
 
@@ -30,6 +36,15 @@
 #define IDLE_TURNS_MAX 500u
 
 #define TRACE_ENTRIES 8192u
+
+/* rbx and r12 to r15 */
+#define SAVED_REGISTERS 5
+
+/* So much of a stack is cleared before a schedule: what lies there must not tell states apart. */
+#define STACK_CLEAR 8192u
+
+/* The frame of coroutine() itself is no larger. */
+#define STACK_FIRST 96u
 
 enum state {
 	STATE_READY,
@@ -54,9 +69,14 @@ struct cpu {
 	bool interrupt_due;
 	bool interruptible;
 	unsigned locks;          /* held */
-	unsigned last_lock;      /* steps when it took one */
+	bool marked;             /* ... and a moment had been marked by then */
 	void (*call)(void *arg); /* that another CPU wants to be run here */
 	void *call_arg;
+	struct event *event; /* its last point */
+	const uint64_t *low; /* its stack as it was there: registers, then frames */
+	const uint64_t *high;
+	void *stored; /* announced by its last plain store */
+	size_t stored_bytes;
 	struct buffer buffer;
 };
 
@@ -69,6 +89,7 @@ static const struct sched_setting *setting;
 static unsigned preemptions;
 static unsigned steps; /* stores and releases: what a waiting CPU may wait for */
 static unsigned idle_turns;
+static bool marked;
 static char failure[512];
 
 /* ---- Trace ---- */
@@ -89,15 +110,17 @@ struct event {
 static struct event trace[TRACE_ENTRIES];
 static unsigned points;
 static uint64_t hash;
+static const char *op_name; /* of the event to come */
 
-static struct event *note(enum sched_kind kind, const volatile void *place)
+static void note(enum sched_kind kind, const volatile void *place)
 {
 	struct event *event = &trace[points++ % TRACE_ENTRIES];
 
 	*event = (struct event){(uint8_t)current->number, (uint8_t)kind,    0,
-				current->in_handler,      (uintptr_t)place, NULL};
+				current->in_handler,      (uintptr_t)place, op_name};
+	op_name = NULL;
+	current->event = event;
 	hash = (hash ^ (uintptr_t)place ^ (uint64_t)kind << 56 ^ current->number) * 0x100000001b3u;
-	return event;
 }
 
 void sched_print_trace(void)
@@ -221,9 +244,20 @@ static void yield_turn(void)
 		pass_turn(to);
 }
 
+/*
+ * For state_of(): from here on the stack is as the caller left it, below its frame the registers
+ * that a caller finds unchanged, which __builtin_unwind_init() has the compiler save there.
+ */
+#define REMEMBER_STACK()                                                                       \
+	do {                                                                                   \
+		__builtin_unwind_init();                                                       \
+		current->low = (const uint64_t *)__builtin_frame_address(0) - SAVED_REGISTERS; \
+	} while (0)
+
 /* Give the turn away until the state's condition holds. */
-static void wait(enum state state)
+static __attribute__((noinline)) void wait(enum state state)
 {
+	REMEMBER_STACK();
 	current->state = state;
 	yield_turn();
 	current->state = STATE_READY;
@@ -235,6 +269,7 @@ static void run_interrupt(void)
 {
 	struct cpu *cpu = current;
 	const struct sched_program *program = &setting->program[cpu->number];
+	const uint64_t *low = cpu->low;
 	bool irq_off = cpu->irq_off;
 
 	cpu->interrupt_due = false;
@@ -245,16 +280,19 @@ static void run_interrupt(void)
 	cpu->in_nmi = false;
 	cpu->in_handler = false;
 	cpu->irq_off = irq_off;
+	cpu->low = low;
 }
 
 /* What another CPU has asked for. */
 static void run_call(void)
 {
 	struct cpu *cpu = current;
+	const uint64_t *low = cpu->low;
 
 	cpu->irq_off = true;
 	cpu->call(cpu->call_arg);
 	cpu->irq_off = false;
+	cpu->low = low;
 	buffer_drain(&cpu->buffer);
 	cpu->call = NULL;
 	steps++;
@@ -293,18 +331,67 @@ static bool may_interrupt(const struct cpu *cpu)
 
 /* ---- Points ---- */
 
+static uint64_t cpu_hash(const struct cpu *cpu)
+{
+	uint64_t sum = (uint64_t)cpu->state;
+
+	if (cpu->state == STATE_DONE)
+		return sum;
+	for (const uint64_t *word = cpu->low; word < cpu->high; word++)
+		sum = state_mix(sum, *word);
+	sum = state_mix(sum, cpu->irq_off | cpu->in_handler << 1 | cpu->in_nmi << 2 |
+				     cpu->interrupt_due << 3 | cpu->interruptible << 4 |
+				     cpu->marked << 5 | (cpu->seen_steps != steps) << 6 |
+				     cpu->acts_as << 8 | cpu->locks << 16);
+	if (cpu->state == STATE_LOCK)
+		sum = state_mix(sum, (uintptr_t)cpu->lock);
+	if (cpu->state == STATE_CALL)
+		sum = state_mix(sum, (uintptr_t)cpu->callee);
+	if (cpu->call)
+		sum = state_mix(state_mix(sum, (uintptr_t)cpu->call), (uintptr_t)cpu->call_arg);
+	for (unsigned i = 0; i < cpu->buffer.count; i++) {
+		const struct held *held = &cpu->buffer.store[i];
+
+		sum = state_mix(sum, (uintptr_t)held->place + ((uint64_t)held->release << 63));
+		sum = state_mix(sum, held->value);
+	}
+	return sum;
+}
+
+/* All that decides what can happen from here on, but for the preemptions that are left. */
+static uint64_t state_of(void)
+{
+	uint64_t all = state_mix(state_hash(), setting->hash());
+
+	all = state_mix(all, current->number | marked << 8);
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		all = state_mix(all, cpu_hash(&cpus[i]));
+	return all;
+}
+
+/* What can happen from a state that is known was tried when the search came to it first. */
+static void cut_if_known(void)
+{
+	if (setting->hash && explore_is_new() &&
+	    state_is_known(state_of(), preemptions, explore_schedule()))
+		_longjmp(ending, 3);
+}
+
 /* worth: a switch of CPUs makes a difference here. */
-static void decide(struct event *event, bool worth)
+static void decide(bool worth)
 {
 	for (;;) {
 		struct cpu *others[SCHED_CPUS];
 		bool interrupt = may_interrupt(current);
 		unsigned n = worth && preemptions > 0 ? find_others(others) : 0;
-		unsigned chosen = explore_choose(1 + n + interrupt, EXPLORE_TURN);
+		unsigned chosen;
 
+		if (worth || interrupt)
+			cut_if_known();
+		chosen = explore_choose(1 + n + interrupt, EXPLORE_TURN);
 		if (chosen == 0)
 			return;
-		event->chosen = (uint8_t)chosen;
+		current->event->chosen = (uint8_t)chosen;
 		hash = (hash ^ chosen) * 0x100000001b3u;
 		if (chosen <= n) {
 			preemptions--;
@@ -315,43 +402,38 @@ static void decide(struct event *event, bool worth)
 	}
 }
 
-static void point(enum sched_kind kind, const volatile void *place, unsigned size_bytes,
-		  enum explore_access access)
+static __attribute__((noinline)) void point(enum sched_kind kind, const volatile void *place,
+					    unsigned size_bytes, enum explore_access access)
 {
-	struct event *event;
 	bool worth = true;
 
 	if (!active)
 		return;
+	REMEMBER_STACK();
 	if (points >= POINTS_MAX)
 		sched_fail("%u points, and no end", points);
-	event = note(kind, place);
+	note(kind, place);
 	if (current->call && !current->irq_off)
 		run_call();
 	if (!explore_is_random()) {
-		if (kind == SCHED_AT_IRQ || kind == SCHED_AT_UNLOCK || kind == SCHED_AT_RELAX)
+		if (kind == SCHED_AT_OP || kind == SCHED_AT_IRQ || kind == SCHED_AT_UNLOCK ||
+		    kind == SCHED_AT_RELAX)
 			worth = false; /* the next shared place is as good */
 		else
 			worth = explore_shared(place, size_bytes, current->number, access);
 	}
-	decide(event, worth);
+	decide(worth);
 }
 
 void sched_op(const char *name, unsigned argument)
 {
-	struct event *event;
-
 	if (!active)
 		return;
 	if (current->irq_off != current->in_handler)
 		sched_fail("an operation has left interrupts %s",
 			   current->irq_off ? "disabled" : "enabled");
-	event = note(SCHED_AT_OP, NULL);
-	event->name = name;
-	event->place = argument;
-	if (current->call && !current->irq_off)
-		run_call();
-	decide(event, explore_is_random());
+	op_name = name;
+	point(SCHED_AT_OP, (const void *)(uintptr_t)argument, 0, EXPLORE_READ);
 }
 
 void sched_slot(const void *place)
@@ -361,14 +443,14 @@ void sched_slot(const void *place)
 	steps++;
 }
 
-unsigned sched_now(void)
+void sched_mark(void)
 {
-	return steps;
+	marked = true;
 }
 
-unsigned sched_last_lock(void)
+bool sched_marked_before_lock(void)
 {
-	return current->last_lock;
+	return current->marked;
 }
 
 void sched_interruptible(bool yes)
@@ -416,12 +498,14 @@ static bool is_held_back(const volatile void *place, unsigned size_bytes, memory
 void sched_store(volatile void *place, const void *value, unsigned size_bytes, memory_order order)
 {
 	point(SCHED_AT_STORE, place, size_bytes, EXPLORE_WRITE);
-	if (is_held_back(place, size_bytes, order))
+	steps++;
+	if (is_held_back(place, size_bytes, order)) {
 		buffer_store(&current->buffer, place, value_of(value, size_bytes), size_bytes,
 			     order != memory_order_relaxed);
-	else
-		memcpy((void *)(uintptr_t)place, value, size_bytes);
-	steps++;
+		return;
+	}
+	state_note(place, size_bytes);
+	memcpy((void *)(uintptr_t)place, value, size_bytes);
 }
 
 /* What a read-modify-write makes visible first. */
@@ -451,6 +535,7 @@ uint64_t sched_rmw(volatile void *place, uint64_t operand, unsigned size_bytes, 
 	      : what == SCHED_OR  ? old | operand
 	      : what == SCHED_AND ? old &operand
 				  : operand;
+	state_note(place, size_bytes);
 	memcpy((void *)(uintptr_t)place, &new, size_bytes);
 	steps++;
 	return old;
@@ -465,6 +550,7 @@ bool sched_cas(volatile void *place, void *expected, const void *desired, unsign
 		memcpy(expected, (const void *)(uintptr_t)place, size_bytes);
 		return false;
 	}
+	state_note(place, size_bytes);
 	memcpy((void *)(uintptr_t)place, desired, size_bytes);
 	steps++;
 	return true;
@@ -481,9 +567,11 @@ void sched_fence(memory_order order)
 
 static void lock_taken(struct spinlock *lock)
 {
+	state_note(lock, sizeof(*lock));
 	lock->held = 1;
 	current->locks++;
-	current->last_lock = ++steps;
+	current->marked = marked;
+	steps++;
 	if (active)
 		buffer_drain(&current->buffer);
 }
@@ -515,6 +603,7 @@ void sched_unlock(struct spinlock *lock)
 	if (!lock->held)
 		sched_fail("a lock is released that is not held");
 	buffer_drain(&current->buffer);
+	state_note(lock, sizeof(*lock));
 	lock->held = 0;
 	current->locks--;
 	steps++;
@@ -530,16 +619,37 @@ static inline void plain(const volatile void *place, unsigned size_bytes, bool w
 		      write ? EXPLORE_WRITE : EXPLORE_READ);
 }
 
+/* A store that was announced comes after the points of the same statement, in which others may have
+ * hashed the memory: it is announced again. */
+static void announce(void *place, size_t size_bytes)
+{
+	current->stored = place;
+	current->stored_bytes = size_bytes;
+	state_note(place, size_bytes);
+}
+
+static void read_plain(const void *place, unsigned size_bytes)
+{
+	plain(place, size_bytes, false);
+	state_note(current->stored, current->stored_bytes);
+}
+
+static void write_plain(void *place, unsigned size_bytes)
+{
+	plain(place, size_bytes, true);
+	announce(place, size_bytes);
+}
+
 #define PLAIN_SIZE(size)                           \
 	void __tsan_read##size(const void *place); \
 	void __tsan_write##size(void *place);      \
 	void __tsan_read##size(const void *place)  \
 	{                                          \
-		plain(place, size, false);         \
+		read_plain(place, size);           \
 	}                                          \
 	void __tsan_write##size(void *place)       \
 	{                                          \
-		plain(place, size, true);          \
+		write_plain(place, size);          \
 	}
 PLAIN_SIZE(1)
 PLAIN_SIZE(2)
@@ -551,7 +661,7 @@ void __tsan_read_range(const void *place, size_t size_bytes);
 void __tsan_read_range(const void *place, size_t size_bytes)
 {
 	for (size_t at = 0; at < size_bytes; at += 8)
-		plain((const char *)place + at, 8, false);
+		read_plain((const char *)place + at, 8);
 }
 
 void __tsan_write_range(void *place, size_t size_bytes);
@@ -559,6 +669,25 @@ void __tsan_write_range(void *place, size_t size_bytes)
 {
 	for (size_t at = 0; at < size_bytes; at += 8)
 		plain((char *)place + at, 8, true);
+	announce(place, size_bytes);
+}
+
+void *sched_memset(void *to, int byte, size_t size_bytes)
+{
+	state_note(to, size_bytes);
+	return memset(to, byte, size_bytes);
+}
+
+void *sched_memcpy(void *to, const void *from, size_t size_bytes)
+{
+	state_note(to, size_bytes);
+	return memcpy(to, from, size_bytes);
+}
+
+void *sched_memmove(void *to, const void *from, size_t size_bytes)
+{
+	state_note(to, size_bytes);
+	return memmove(to, from, size_bytes);
 }
 
 void __tsan_func_entry(void *caller);
@@ -701,6 +830,7 @@ static unsigned born;
 
 static void coroutine(void)
 {
+	cpus[born].high = (const uint64_t *)__builtin_frame_address(0);
 	if (_setjmp(cpus[born].base) == 0)
 		_longjmp(creator, 1);
 	setting->program[current->number].run(current->number);
@@ -738,6 +868,9 @@ static void prepare(struct cpu *cpu)
 	cpu->interrupt_due = program->interrupt != NULL;
 	cpu->interruptible = true;
 	cpu->locks = 0;
+	cpu->marked = false;
+	cpu->low = cpu->high;
+	cpu->stored_bytes = 0;
 	cpu->call = NULL;
 	cpu->buffer.count = 0;
 }
@@ -752,10 +885,13 @@ enum sched_result sched_run(const struct sched_setting *what)
 	points = 0;
 	hash = 0xcbf29ce484222325u;
 	steps = 0;
+	marked = false;
 	idle_turns = 0;
 	preemptions = explore_is_random() ? POINTS_MAX : what->preemptions;
 	for (unsigned i = 0; i < SCHED_CPUS; i++)
 		prepare(&cpus[i]);
+	for (unsigned i = 0; i < SCHED_CPUS && what->hash; i++)
+		memset((char *)(uintptr_t)cpus[i].high - STACK_FIRST - STACK_CLEAR, 0, STACK_CLEAR);
 	end = _setjmp(ending);
 	if (end == 0) {
 		active = true;
@@ -769,5 +905,5 @@ enum sched_result sched_run(const struct sched_setting *what)
 	current = &cpus[0];
 	for (unsigned i = 0; i < SCHED_CPUS; i++)
 		prepare(&cpus[i]);
-	return end == 1 ? SCHED_DONE : SCHED_FAILED;
+	return end == 1 ? SCHED_DONE : end == 3 ? SCHED_CUT : SCHED_FAILED;
 }

@@ -49,12 +49,14 @@ enum sched_memory {
 struct sched_setting {
 	struct sched_program program[SCHED_CPUS];
 	enum sched_memory memory;
-	unsigned preemptions; /* at most; exhaustive search only */
-	bool plain;           /* plain accesses are points, too */
+	unsigned preemptions;   /* at most; exhaustive search only */
+	bool plain;             /* plain accesses are points, too */
+	uint64_t (*hash)(void); /* of what lies outside of the memory; NULL: no schedule is cut */
 };
 
 enum sched_result {
 	SCHED_DONE,
+	SCHED_CUT,    /* it came to a state that the search has been in */
 	SCHED_FAILED, /* sched_failure() says why */
 };
 
@@ -83,9 +85,9 @@ void sched_op(const char *name, unsigned argument);
 /* From operations: about to touch what the test shares between CPUs; stores become visible. */
 void sched_slot(const void *place);
 
-/* Time: it goes on with each store, lock and release; when this CPU last took a lock. */
-unsigned sched_now(void);
-unsigned sched_last_lock(void);
+/* Remember this moment; did this CPU take its last lock after one that is remembered? */
+void sched_mark(void);
+bool sched_marked_before_lock(void);
 
 /* No interrupt comes to this CPU any more; or again. */
 void sched_interruptible(bool yes);

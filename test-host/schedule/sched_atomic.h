@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Plain accesses are instrumented by the compiler's option for TSan; this is no TSan. */
 #undef __SANITIZE_THREAD__
@@ -93,6 +94,16 @@ void sched_fence(memory_order order);
 #undef atomic_signal_fence
 #undef atomic_fetch_xor_explicit
 #undef atomic_flag_test_and_set_explicit
+
+/* ---- What stores without the compiler's instrumentation ---- */
+
+void *sched_memset(void *to, int byte, size_t size_bytes);
+void *sched_memcpy(void *to, const void *from, size_t size_bytes);
+void *sched_memmove(void *to, const void *from, size_t size_bytes);
+
+#define memset(...)  sched_memset(__VA_ARGS__)
+#define memcpy(...)  sched_memcpy(__VA_ARGS__)
+#define memmove(...) sched_memmove(__VA_ARGS__)
 
 /* ---- lib/spinlock.h: the same names. A CPU that waits is not run until the lock is free. ---- */
 

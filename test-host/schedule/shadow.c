@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "test-host/schedule/sched.h"
+#include "test-host/schedule/state.h"
 
 static struct shadow_thing slots[SHADOW_SLOTS];
 static struct shadow_thing saved[SHADOW_SLOTS];
@@ -17,6 +18,19 @@ void shadow_save(void)
 void shadow_restore(void)
 {
 	memcpy(slots, saved, sizeof(slots));
+}
+
+uint64_t shadow_hash(void)
+{
+	uint64_t hash = 0;
+
+	for (unsigned i = 0; i < SHADOW_SLOTS; i++) {
+		if (slots[i].kind == SHADOW_NONE)
+			continue;
+		hash = state_mix(hash, slots[i].start ^ (uint64_t)i << 48);
+		hash = state_mix(hash, slots[i].size_bytes ^ (uint64_t)slots[i].kind << 32);
+	}
+	return hash;
 }
 
 bool shadow_has(unsigned slot)

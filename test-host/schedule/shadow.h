@@ -32,6 +32,9 @@ struct shadow_thing {
 void shadow_save(void);
 void shadow_restore(void);
 
+/* Of all slots. */
+uint64_t shadow_hash(void);
+
 /* Is something in the slot? */
 bool shadow_has(unsigned slot);
 
