@@ -20,13 +20,13 @@
 
 #include <slate/types.h>
 
-#define MAGAZINE_SLOTS    64u
+#define MAGAZINE_SLOTS    ((unsigned)SLATE_MAGAZINE_SLOTS)
 #define MAGAZINE_BYTES    (MAGAZINE_SLOTS * sizeof(void *))
 #define MAGAZINE_CAP_MAX  (MAGAZINE_SLOTS - 1)
 #define MAGAZINE_TOP_MASK (MAGAZINE_BYTES - 1)
 
 struct magazine {
-	_Alignas(64 * sizeof(void *)) void *slot[MAGAZINE_SLOTS];
+	_Alignas(SLATE_MAGAZINE_SLOTS * sizeof(void *)) void *slot[MAGAZINE_SLOTS];
 };
 _Static_assert(sizeof(struct magazine) == MAGAZINE_BYTES,
 	       "tops are masked to find the slot number");

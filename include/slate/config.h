@@ -64,6 +64,15 @@
 #endif
 
 /*
+ * Pointers in a magazine, one of which stays unused: what moves between a CPU and the rest at once,
+ * and with it how often it does. Two magazines a class and CPU, a pointer's size each. Restartable
+ * sequences know that they are 64.
+ */
+#ifndef SLATE_MAGAZINE_SLOTS
+#define SLATE_MAGAZINE_SLOTS 64
+#endif
+
+/*
  * Between the CPUs wait full magazines, of each class at most so many, and so many bytes of
  * objects. slate_poll() sends home what stays unused, where interrupts are enabled.
  */
@@ -125,6 +134,12 @@
 #endif
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ && !defined(SLATE_PERCPU_OFFSET)
 #error "SLATE_PROTECT_RSEQ needs SLATE_PERCPU_OFFSET"
+#endif
+#if SLATE_MAGAZINE_SLOTS != 32 && SLATE_MAGAZINE_SLOTS != 64 && SLATE_MAGAZINE_SLOTS != 128
+#error "SLATE_MAGAZINE_SLOTS must be 32, 64 or 128"
+#endif
+#if SLATE_PROTECT == SLATE_PROTECT_RSEQ && SLATE_MAGAZINE_SLOTS != 64
+#error "SLATE_PROTECT_RSEQ needs 64 SLATE_MAGAZINE_SLOTS"
 #endif
 #if SLATE_PAGE_SHIFT != 12
 #error "SLATE_PAGE_SHIFT: only 4 KiB frames (12) are supported"
