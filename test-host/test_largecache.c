@@ -382,6 +382,30 @@ static void a_wrong_sum_is_found(void **state)
 	assert_int_equal(slate_validate(), 0);
 }
 
+/* A thread that stopped between two stores leaves a sum behind that is not that of its bins. */
+static void a_sum_is_made_anew(void **state)
+{
+	struct largecache *cache = &mcaches[0]->large;
+	size_t held;
+
+	(void)state;
+	give(100000);
+	give(40000);
+	give(300000);
+	assert_int_equal(kept_spans(), 3);
+	held = cache->held;
+	cache->held = 0;
+	largecache_recount(cache);
+	assert_int_equal(cache->held, held);
+	cache->held = held + largecache_weight(7);
+	largecache_recount(cache);
+	assert_int_equal(cache->held, held);
+	assert_int_equal(slate_validate(), 0);
+	slate_flush();
+	largecache_recount(cache);
+	assert_int_equal(cache->held, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -401,6 +425,7 @@ int main(void)
 		LARGE(misuse_is_found_at_once),
 		LARGE(an_nmi_stays_away),
 		LARGE(a_wrong_sum_is_found),
+		LARGE(a_sum_is_made_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
