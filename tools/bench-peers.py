@@ -5,7 +5,8 @@
     tools/bench-peers.py [-r ROUNDS] [-o FOLDER] [ROW...]
 
 Each figure is the median over the rounds. `best` is the best peer, the malloc library itself apart; `ratio` above 1 says
-that the library is behind it, below 1 that it is ahead, whatever the row counts. PEERS=path.so[:path.so...] in the
+that the library is behind it, below 1 that it is ahead, whatever the row counts; `elsewhere` is what a library without a
+package here took on another machine. PEERS=path.so[:path.so...] in the
 environment adds libraries. Peers that are not installed are passed over. Plots and the table go to FOLDER
 (build/bench): pairs.svg (time by size), scaling.svg, memory.svg, peers.txt.
 """
@@ -51,6 +52,14 @@ ROWS = PAIRS + [
     ("resident / live, long life", "fragmentation", 0, "", "1.38"),
 ]
 MORE_IS_BETTER = ("Mops", "x")
+
+# Measured once, on another machine: libraries that Debian has no package of. They judge nothing here.
+ELSEWHERE = {f"pair {size}": "snmalloc 5.1-5.9" for size in (8, 64, 256, 1024)} | {
+    "pair 1048576": "rpmalloc 16",
+    "1000 x 64, free": "rpmalloc 2.8",
+    "other thread frees, 64": "snmalloc 19.7",
+    "other thread frees, 1024": "snmalloc 41",
+}
 
 
 def libraries():
@@ -114,7 +123,7 @@ def best_of(row, figures):
 
 def table(rows, names, runs):
     lines = ["{:<30}{:>5}".format("row", "") + "".join(f"{name:>10.9}" for name in names) +
-             "{:>11}{:>7}{:>11}".format("best", "ratio", "goal")]
+             "{:>11}{:>7}{:>11}{:>18}".format("best", "ratio", "goal", "elsewhere")]
     behind = []
     for row in rows:
         figures = {name: median(runs, name, row) for name in names}
@@ -128,7 +137,8 @@ def table(rows, names, runs):
                 behind.append(f"{row[0]} ({ratio} of {best}, goal {row[4]})")
         digits = 2 if row[3] in ("", "x") else 1
         cells = "".join(f"{figure:>10.{digits}f}" if figure is not None else f"{'-':>10}" for figure in figures.values())
-        lines.append(f"{row[0]:<30}{row[3]:>5}{cells}{best or '-':>11}{ratio:>7}{row[4]:>11}")
+        lines.append(f"{row[0]:<30}{row[3]:>5}{cells}{best or '-':>11}{ratio:>7}{row[4]:>11}"
+                     f"{ELSEWHERE.get(row[0], ''):>18}".rstrip())
     lines.append("behind: " + ("; ".join(behind) if behind else "none"))
     return lines
 

@@ -151,7 +151,7 @@ static void row_batch(size_t size_bytes, size_t n, bool shuffled)
 
 /* ---- Churn: a random one of the live objects gives way to one of a random size ---- */
 
-#define CHURN_OPERATIONS 25000u
+#define CHURN_OPERATIONS 100000u
 
 static double churn_sample[ROWS_CPUS][SAMPLES];
 
