@@ -60,6 +60,7 @@ help:
 #help   bench-linux the same with Linux's column from Debian's kernel, booted just now (downloads it)
 #help   shim        build/host-release/libslate-malloc.so: the allocator as malloc, for LD_PRELOAD
 #help   bench-host  nanoseconds on this host, beside yardsticks (T=pages: one of bench/bench_*.c)
+#help   replay      what tools/slate-replay runs a kernel's trace on
 #help   bench-peers the malloc library beside others, row by row (T=ROW, ROUNDS=5, PEERS=lib.so:...)
 #help   check       format, analysis, levels, symbols, builds by gcc and clang (T=WORD: some steps)
 #help   format      let clang-format write the house style

@@ -62,3 +62,13 @@ build/bench/rows: $(PEER_SRCS) $(wildcard bench/peers/*.h)
 	@mkdir -p $(@D)
 	@$(say) CC $@
 	$(Q)$(HOST_CC) -std=gnu11 -D_GNU_SOURCE -I. -g -O2 -fno-builtin -pthread $(HOST_WARNINGS) -o $@ $(PEER_SRCS)
+
+# ---- Traces, run again ----
+
+.PHONY: replay
+replay: $(SHIM) build/bench/replay
+
+build/bench/replay: bench/replay/replay.c
+	@mkdir -p $(@D)
+	@$(say) CC $@
+	$(Q)$(HOST_CC) -std=gnu11 -D_GNU_SOURCE -g -O2 -fno-builtin -pthread $(HOST_WARNINGS) -o $@ $<

@@ -147,6 +147,7 @@ table() {
 	done
 	for arch in x86_64 aarch64; do
 		boot $arch-gdb timeout -k 10 200 tools/test-gdb.sh $arch
+		boot $arch-replay timeout -k 10 200 tools/test-replay.sh $arch
 	done
 	[ "$long" -eq 0 ] || long_table
 }

@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# A boot records a workload that knows its own figures and dumps the trace; the replay tells the same figures, runs it, and
+# refuses a dump that lacks a line.
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.." || exit
+
+arch=${1:-x86_64}
+case $arch in
+-*)
+	echo "usage: tools/test-replay.sh [ARCH]"
+	exit 0
+	;;
+esac
+out=$PWD/build/test-replay/$arch
+passed=0
+failed=0
+
+row() {
+	local name=$1
+	shift
+
+	if "$@"; then
+		passed=$((passed + 1))
+		echo "ok $((passed + failed)) - $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok $((passed + failed)) - $name"
+	fi
+}
+
+rm -rf "$out"
+mkdir -p "$out"
+make -s replay || exit
+./qemu-run.sh --arch "$arch" --smp 4 --timeout 100 --run 'trace on 20000; trace load 4000; trace off; trace dump' >"$out/log" 2>&1
+told=$(sed -n 's/^trace load //p' "$out/log")
+row "the kernel tells what its workload did" test -n "$told"
+timeout 100 tools/slate-replay -n 2 "$out/log" >"$out/replay"
+row "the replay ends well" test $? -eq 0
+row "its counts and its peak are the kernel's" grep -qx "trace $told" "$out/replay"
+row "nothing was lost or unknown" grep -qx 'trace lost 0 failed 0 unknown 0 parts 0' "$out/replay"
+row "it tells the time" grep -qE '^time [0-9]+ ns' "$out/replay"
+row "and the memory" grep -qE '^memory taken [1-9][0-9]* live [1-9][0-9]* fragmentation [1-9]' "$out/replay"
+row "and what other classes would waste" test "$(grep -cE '^classes .* waste [0-9.]+ %$' "$out/replay")" -ge 5
+sed '0,/^f /{/^f /d}' "$out/log" >"$out/short"
+refused() {
+	! tools/slate-replay "$1" >/dev/null 2>&1
+}
+row "a dump that lacks a line is refused" refused "$out/short"
+[ "$failed" -eq 0 ]
