@@ -12,7 +12,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 ARCH  ?= x86_64
 DEBUG ?= 0
 PROTECT ?= rseq
-MODE  := $(if $(filter 1,$(DEBUG)),debug,release)$(if $(filter irqoff,$(PROTECT)),-irqoff)
+TRACK ?= 0
+MODE  := $(if $(filter 1,$(DEBUG)),debug,release)$(if $(filter irqoff,$(PROTECT)),-irqoff)$(if $(filter 1,$(TRACK)),-track)
 BUILD ?= build/$(ARCH)-$(MODE)
 V     ?= 0
 Q     := $(if $(filter 1,$(V)),,@)
@@ -70,6 +71,7 @@ help:
 #help   ARCH=x86_64|aarch64|arm   default x86_64; arm: lib only
 #help   DEBUG=1                   mode debug: assertions, lock ranks
 #help   PROTECT=irqoff            a kernel that masks interrupts instead of restartable sequences
+#help   TRACK=1                   count each call site of the demo kernel (owners)
 #help   LLVM=1                    clang and lld
 #help   CROSS_COMPILE=PREFIX      default aarch64-linux-gnu-, arm-none-eabi-
 #help   SLATE_CFLAGS=FLAGS        code model, -DSLATE_X=VALUE (include/slate/config.h), come last

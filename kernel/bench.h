@@ -32,6 +32,7 @@ struct bench {
 /* End with a NULL name. */
 extern const struct bench bench_objects[];
 extern const struct bench bench_pages[];
+extern const struct bench bench_tracked[];
 extern const struct bench bench_memory[];
 extern const struct bench bench_both[];
 

@@ -18,6 +18,7 @@ const struct command commands[] = {
 	{"frames", "", "a map of memory: who holds which frames", cmd_frames},
 	{"heapmap", "", "the same run by run, for tools/slate-heapmap", cmd_heapmap},
 	{"whois", "ADDRESS", "what lies there, and who has it; random COUNT: many", cmd_whois},
+	{"owners", "[COUNT]", "who allocated most: call sites by bytes (make TRACK=1)", cmd_owners},
 	{"trace", "on [EVENTS]|off|dump|load [STEPS]",
 	 "record each allocation and free, for tools/slate-replay", cmd_trace},
 	{"scavenge", "[FRAMES]", "give free frames back to the hypervisor; all", cmd_scavenge},

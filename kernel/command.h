@@ -24,6 +24,7 @@ bool cmd_stats(int argc, char **argv);
 bool cmd_frames(int argc, char **argv);
 bool cmd_heapmap(int argc, char **argv);
 bool cmd_whois(int argc, char **argv);
+bool cmd_owners(int argc, char **argv);
 bool cmd_trace(int argc, char **argv);
 bool cmd_leak(int argc, char **argv);
 bool cmd_leaks(int argc, char **argv);

@@ -24,6 +24,7 @@ static const struct pure_test *const kernel_tables[] = {
 /* These free what others lost, and so are not balanced. */
 static const struct pure_test *const collecting_tables[] = {
 	selftest_marksweep,
+	selftest_owners,
 	NULL,
 };
 

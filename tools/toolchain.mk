@@ -39,7 +39,7 @@ BASE_CFLAGS := -std=gnu11 -I. -Iinclude -g -ffreestanding -fno-stack-protector -
 # (ARCH_KERNEL_CFLAGS, such as -DSLATE_PERCPU_OFFSET); the kernel itself, with frame pointers for backtraces.
 MM_CFLAGS      = $(BASE_CFLAGS) $(FILE_CFLAGS) $(ARCH_CFLAGS) $(SLATE_CFLAGS)
 KERNEL_MM_CFLAGS = $(BASE_CFLAGS) $(FILE_CFLAGS) $(ARCH_CFLAGS) $(ARCH_KERNEL_CFLAGS) $(SLATE_CFLAGS)
-KERNEL_CFLAGS  = $(BASE_CFLAGS) -fno-omit-frame-pointer $(ARCH_CFLAGS) $(ARCH_KERNEL_CFLAGS) $(SLATE_CFLAGS)
+KERNEL_CFLAGS  = $(BASE_CFLAGS) $(if $(filter 1,$(TRACK)),-DSLATE_TRACK) -fno-omit-frame-pointer $(ARCH_CFLAGS) $(ARCH_KERNEL_CFLAGS) $(SLATE_CFLAGS)
 MM_ASFLAGS     = -I. -Iinclude -g $(DEBUG_DEFINE) $(ARCH_CFLAGS) $(SLATE_CFLAGS) $(QUIET_AS)
 KERNEL_ASFLAGS = -I. -Iinclude -g $(DEBUG_DEFINE) $(ARCH_CFLAGS) $(ARCH_KERNEL_CFLAGS) $(SLATE_CFLAGS) $(QUIET_AS)
 QUIET_AS      := $(if $(filter 1,$(LLVM)),-Wno-unused-command-line-argument)

@@ -455,4 +455,8 @@ SLATE_FRONT_END void slate_page_free_front(pfn_t pfn, size_t n)
 #define slate_page_alloc(n, ...) slate_page_alloc_front((n), (__VA_ARGS__))
 #define slate_page_free(pfn, n)  slate_page_free_front((pfn), (n))
 
+#ifdef SLATE_TRACK
+#include <slate/track.h>
+#endif
+
 #endif
