@@ -480,26 +480,30 @@ void mcentral_mark_special(struct mspan *span, pfn_t pfn)
 
 void mcentral_isolate(unsigned span_class, unsigned node, pfn_t pfn)
 {
-	struct mcentral *central = &mcentrals[span_class];
+	struct mcentral *central = mcentral_of(span_class);
 	unsigned long irq = mm_lock_acquire(&central->lock);
 	struct mheap_live live;
 	unsigned allocated;
-
 	/* With objects out, and none can come home now, it is on a list of ours and stays there. */
-	if (mheap_live_span(node, pfn, span_class, &live, &allocated) && allocated > 0) {
-		struct mspan *span = arena_span(pfn);
+	struct mspan *span = mheap_live_span(node, pfn, arena_class(pfn), &live, &allocated) &&
+					     live.span_class == span_class && allocated > 0
+				     ? arena_span(pfn)
+				     : NULL;
 
+	if (span && !span->isolated) {
 		list_remove(&span->link);
 		list_insert_back(&central->isolated, &span->link);
 		span->isolated = true;
-		arena_set_class(virt_to_pfn((void *)span->base), span->pages, PAGECLASS_SLOW);
+		if (spanclass_is_size(span_class))
+			arena_set_class(virt_to_pfn((void *)span->base), span->pages,
+					PAGECLASS_SLOW);
 	}
 	mm_lock_release(&central->lock, irq);
 }
 
 void mcentral_restore(unsigned span_class)
 {
-	struct mcentral *central = &mcentrals[span_class];
+	struct mcentral *central = mcentral_of(span_class);
 	struct list *link;
 
 	do {

@@ -95,9 +95,10 @@ bool mcentral_try_take(unsigned span_class, void **out);
 void mcentral_give(unsigned span_class, void **objects, unsigned n, const char *call);
 
 /*
- * The span of this class that holds pfn, a frame of that node, gives no more objects; its class
- * bytes become SLOW, so that every object comes straight home. Nothing happens when there is no
- * such span, or when it is on its way in or out. mcentral_restore() undoes all of the class.
+ * The span of this class that holds pfn, a frame of that node, gives no more objects. Class bytes
+ * of plain objects become SLOW, so that each comes straight home; a typed cache's and blocks of
+ * tiny ones come home when their magazine is flushed. Nothing happens when there is no such span,
+ * or when it is on its way in or out. mcentral_restore() undoes all of the class.
  */
 void mcentral_isolate(unsigned span_class, unsigned node, pfn_t pfn);
 void mcentral_restore(unsigned span_class);

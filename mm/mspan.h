@@ -54,7 +54,7 @@ struct mspan {
 	uint32_t magic;            /* (c) offset * magic >> 32 = number of the object */
 	uint8_t span_class;        /* (c) spanclass.h; PAGECLASS_LARGE for a large object */
 	uint8_t page_class;        /* (c) class byte of its frames */
-	bool isolated;             /* (m) being removed: gives no objects; class bytes are SLOW */
+	bool isolated;             /* (m) being removed: gives no objects */
 	_Atomic uint8_t state; /* (a) enum mspan_state: release when set up, acquire in checks */
 	union {
 		struct list link;         /* (m) in one of the mcentral's lists */

@@ -39,9 +39,12 @@ static void isolate_spans(const struct memrange *range)
 {
 	for (pfn_t pfn = served_start(range); pfn.v < served_end(range).v; pfn.v++) {
 		unsigned class = arena_class(pfn);
+		struct mheap_live live;
 
-		if (class >= 2 && class <= PAGECLASS_SPAN_LAST)
-			mcentral_isolate(class, range->node, pfn);
+		if ((spanclass_is_size(class) || class == PAGECLASS_SLOW ||
+		     class == PAGECLASS_TYPED || class == PAGECLASS_TINY) &&
+		    mheap_live_span(range->node, pfn, class, &live, NULL))
+			mcentral_isolate(live.span_class, range->node, pfn);
 	}
 }
 
@@ -49,6 +52,8 @@ static void restore(const struct memrange *range)
 {
 	for (unsigned class = 2; class <= PAGECLASS_SPAN_LAST; class ++)
 		mcentral_restore(class);
+	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++)
+		mcentral_restore(SPANCLASS_TYPED + i);
 	pagealloc_restore(&mheaps[range->node].pages);
 }
 

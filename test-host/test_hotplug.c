@@ -3,6 +3,8 @@
  * frames, boot memory released; and what each of these calls refuses. */
 #include "test-host/unit.h"
 
+#include <slate/cache.h>
+
 #include "mm/arena.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
@@ -37,6 +39,7 @@ static void warm_up(void)
 			objects[i] = slate_alloc(sizes[i]);
 		for (int i = 0; i < 5; i++)
 			slate_free(objects[i]);
+		slate_free(slate_alloc_flags(5, SLATE_NOSCAN));
 		slate_frame_free(slate_frame_alloc());
 	}
 	host_cpu_set(0);
@@ -342,6 +345,84 @@ static void free_while_isolated(int how)
 	assert_int_equal(seen_far, 0);
 	unhoard();
 	assert_int_equal(slate_validate(), 0);
+}
+
+/* Objects of other kinds than slate_alloc()'s: of a typed cache, and tiny ones. */
+static struct slate_cache *cache;
+static size_t wanted_near;
+
+static void *typed_alloc(void)
+{
+	return slate_cache_alloc(cache);
+}
+
+static void *tiny_alloc_one(void)
+{
+	return slate_alloc_flags(5, SLATE_NOSCAN);
+}
+
+static void *(*kind_alloc)(void);
+
+/* When the spans are isolated and the magazines empty: other memory serves. */
+static void want_another(void)
+{
+	struct mspan *span = victim ? arena_span(paddr_to_pfn(slate_phys(victim))) : NULL;
+
+	if (span && span->isolated && wanted_near == 0 && stats().cached_objects == 0) {
+		void *object = kind_alloc();
+
+		wanted_near += object && !is_far(slate_phys(object).v);
+		seen_far += object && is_far(slate_phys(object).v);
+		slate_free(object);
+	}
+}
+
+/* Nothing comes out of its span while the removal is tried, and the span goes on afterwards. */
+static void kind_is_isolated(void *(*alloc)(void))
+{
+	void *again;
+
+	kind_alloc = alloc;
+	seen_far = wanted_near = 0;
+	hoard_near();
+	assert_int_equal(add(), SLATE_OK);
+	victim = alloc();
+	assert_true(is_far(slate_phys(victim).v));
+	unhoard();
+	host_irq_hook(want_another);
+	assert_int_equal(take_away(), SLATE_EBUSY);
+	host_irq_hook(NULL);
+	assert_int_equal(seen_far, 0);
+	assert_true(wanted_near > 0);
+	assert_int_equal(slate_validate(), 0);
+
+	assert_int_equal(arena_class(paddr_to_pfn(slate_phys(victim))),
+			 arena_span(paddr_to_pfn(slate_phys(victim)))->page_class);
+	slate_flush();
+	again = alloc();
+	assert_ptr_equal(arena_span(paddr_to_pfn(slate_phys(victim))),
+			 arena_span(paddr_to_pfn(slate_phys(again))));
+	slate_free(again);
+	slate_free(victim);
+	victim = NULL;
+	assert_int_equal(take_away(), SLATE_OK);
+	assert_int_equal(slate_validate(), 0);
+}
+
+static void typed_objects_are_isolated(void **state)
+{
+	(void)state;
+	cache = slate_cache_create(
+		&(struct slate_cache_params){.name = "hotplug", .size_bytes = 40});
+	assert_non_null(cache);
+	kind_is_isolated(typed_alloc);
+	assert_int_equal(slate_cache_destroy(cache), SLATE_OK);
+}
+
+static void tiny_objects_are_isolated(void **state)
+{
+	(void)state;
+	kind_is_isolated(tiny_alloc_one);
 }
 
 static void a_free_meanwhile_goes_straight_home(void **state)
@@ -714,6 +795,8 @@ int main(void)
 		HOT(without_interrupts_between_cpus_it_is_held),
 		HOT(holders_are_named),
 		HOT(service_is_restored),
+		HOT(typed_objects_are_isolated),
+		HOT(tiny_objects_are_isolated),
 		HOT(a_free_meanwhile_goes_straight_home),
 		HOT(a_sized_free_meanwhile),
 		HOT(a_realloc_to_nothing_meanwhile),
