@@ -44,9 +44,10 @@ static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, 
 {
 	struct reclaim reclaim = {0};
 
-	if (!init_check("slate_alloc") || (flags & SLATE_ANYCTX) || port_in_nmi())
+	if (!init_check("slate_alloc"))
 		return out_of_memory(span_class);
-	deferred_run();
+	if (!(flags & SLATE_ANYCTX) && !port_in_nmi())
+		deferred_run();
 	while (reclaim_next(&reclaim, flags)) {
 		void *object = reclaim.reserve ? mcentral_take_reserve(span_class)
 					       : mcache_take_slow(span_class);

@@ -123,6 +123,9 @@ static pfn_t alloc_anyctx(size_t n, const struct slate_page_constraints *c)
 		slot = mcache_take_anyctx(class_of_run(n));
 	if (slot)
 		return slot_to_frame(slot);
+	/* a magazine could have served it */
+	if (class_of_run(n))
+		(void)reclaim_next(&(struct reclaim){.pages = n}, SLATE_ANYCTX);
 	reclaim_failed();
 	return SLATE_PFN_NONE;
 }

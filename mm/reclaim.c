@@ -137,9 +137,12 @@ bool reclaim_next(struct reclaim *reclaim, unsigned flags)
 {
 	bool patient = !(flags & (SLATE_NOWAIT | SLATE_ANYCTX)) && port_irq_enabled();
 
-	/* Every step takes locks, and what an NMI interrupted may hold any. */
-	if ((flags & SLATE_ANYCTX) || port_in_nmi())
+	/* Every step takes locks, and what an NMI interrupted may hold any. But to ask is one
+	 * atomic, and the next such request may find what others have brought home. */
+	if ((flags & SLATE_ANYCTX) || port_in_nmi()) {
+		mcache_ask_drain();
 		return false;
+	}
 	mm_lock_assert_none();
 	if (reclaim->step == 0) {
 		reclaim->step = 1;

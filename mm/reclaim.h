@@ -10,7 +10,8 @@
  *   5. a run that is on its way to the machine's owner arrives
  *   6. a RESERVE request may take the nodes' last frames
  *
- * Steps 3 to 5 are for callers that may wait: interrupts enabled, neither NOWAIT nor ANYCTX.
+ * Steps 3 to 5 are for callers that may wait: interrupts enabled, neither NOWAIT nor ANYCTX. ANYCTX
+ * and NMIs have none of the steps: they ask all CPUs to drain, and fail.
  */
 #ifndef MM_RECLAIM_H
 #define MM_RECLAIM_H

@@ -9,10 +9,12 @@
 #include "test-host/unit.h"
 
 #include <slate/cache.h>
+#include <slate/shrinker.h>
 
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
+#include "mm/reclaim.h"
 #include "mm/sizeclass.h"
 
 #define N 300 /* more than magazines and depot would take without a slow path */
@@ -105,6 +107,104 @@ static void test_no_request_waits(void **state)
 	(void)state;
 	interrupt_locked(ask_for_everything);
 	assert_all_home();
+}
+
+/* ---- What is done for a request that fails: it asks, and doesn't wait ---- */
+
+static size_t asked(void)
+{
+	return atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed);
+}
+
+static void ask_object(void)
+{
+	assert_null(slate_alloc(64));
+}
+
+static void ask_frame(void)
+{
+	assert_true(pfn_is_none((slate_page_alloc)(1, NULL)));
+}
+
+static void ask_run(void)
+{
+	assert_true(pfn_is_none((slate_page_alloc)(8, NULL)));
+}
+
+static void test_an_nmi_asks_for_a_drain(void **state)
+{
+	static void (*const asks[])(void) = {ask_object, ask_frame, ask_run};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		size_t so_far = asked();
+
+		interrupt_locked(asks[i]);
+		assert_true(asked() > so_far);
+	}
+	assert_all_home();
+}
+
+static size_t shrunk;
+
+static size_t shrink_count(struct slate_shrinker *self)
+{
+	(void)self;
+	return 1;
+}
+
+static size_t shrink_none(struct slate_shrinker *self, size_t pages)
+{
+	(void)self;
+	(void)pages;
+	shrunk++;
+	return 0;
+}
+
+/* Row by row: who drains, who asks, who waits, who may take the reserve. */
+static void test_callers_and_what_they_may_do(void **state)
+{
+	static const struct {
+		unsigned flags;
+		bool irq_off;
+		bool drains, asks, waits, shrinks, reserve;
+	} rows[] = {
+		{0, false, true, true, true, true, false},
+		{0, true, true, true, false, false, false},
+		{SLATE_NOWAIT, false, true, true, false, false, false},
+		{SLATE_NOWAIT | SLATE_RESERVE, false, true, true, false, false, true},
+		{SLATE_RESERVE, false, true, true, true, true, true},
+		{SLATE_ANYCTX, false, false, true, false, false, false},
+		{SLATE_ANYCTX, true, false, true, false, false, false},
+	};
+
+	struct slate_shrinker shrinker = {.count = shrink_count, .shrink = shrink_none};
+
+	(void)state;
+	host_cpu_online(1);
+	host_cpu_set(0);
+	assert_int_equal(slate_shrinker_add(&shrinker), SLATE_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct reclaim reclaim = {.pages = 1};
+		struct reclaim_counts first = reclaim_counts();
+		size_t so_far = asked();
+		unsigned long irq = 0;
+
+		shrunk = 0;
+		if (rows[i].irq_off)
+			irq = port_irq_save();
+		while (reclaim_next(&reclaim, rows[i].flags)) {
+		}
+		if (rows[i].irq_off)
+			port_irq_restore(irq);
+		assert_int_equal(reclaim_counts().drains > first.drains, rows[i].drains);
+		assert_int_equal(asked() > so_far, rows[i].asks);
+		assert_int_equal(reclaim_counts().remote_drains > first.remote_drains,
+				 rows[i].waits);
+		assert_int_equal(shrunk > 0, rows[i].shrinks);
+		assert_int_equal(reclaim.reserve, rows[i].reserve);
+	}
+	assert_int_equal(slate_shrinker_remove(&shrinker), SLATE_OK);
 }
 
 /* ---- The same with something in the magazines ---- */
@@ -350,6 +450,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		NMI(test_no_request_waits),
+		NMI(test_an_nmi_asks_for_a_drain),
+		NMI(test_callers_and_what_they_may_do),
 		NMI(test_magazines_serve),
 		NMI(test_a_bulk_ends_with_the_magazines),
 		NMI(test_anyctx_tries_the_span),
