@@ -24,7 +24,7 @@ case ${1:-} in
 esac
 # The property tests that stand against a model run longer than in make test-host. Operations of the page allocator
 # cost four times as much.
-declare -A long_ones=([property]=$operations [pagealloc]=$((operations / 4)) [schedule]=$operations)
+declare -A long_ones=([property]=$operations [pagealloc]=$((operations / 4)))
 folder=build/test-counts
 rm -rf "$folder"
 mkdir -p "$folder"
@@ -47,11 +47,19 @@ fuzz() {
 	echo "$ok $((1 - ok))" >"$folder/fuzz-$1"
 }
 
+# long_one NAME
+long_one() {
+	part "long-$1" make -s test-host "T=$1" "OPS=${OPS:-${long_ones[$1]:-$operations}}" "COUNTS=$folder/long-$1"
+}
+
 part host-debug make -s test-host HOST_DEBUG=1 "COUNTS=$folder/host-debug"
 part host-release make -s test-host HOST_DEBUG=0 "COUNTS=$folder/host-release"
 for name in "${!long_ones[@]}"; do
-	part "long-$name" make -s test-host "T=$name" "OPS=${OPS:-${long_ones[$name]}}" "COUNTS=$folder/long-$name"
+	long_one "$name"
 done
+# One core is enough for the schedules, so they run beside what follows.
+long_one schedule >"$folder-schedule.log" 2>&1 &
+schedules=$!
 # Some seconds of each fuzzer: no more than a proof that it runs, and finds nothing at once.
 for name in pagealloc constraints summary hotplug; do
 	part "fuzz-$name" fuzz "$name"
@@ -59,6 +67,8 @@ done
 part scripts tools/test-scripts.sh -c "$folder/scripts"
 part shim tools/test-shim.sh -c "$folder/shim" ${long[@]+"${long[@]}"}
 part qemu tools/test-qemu.sh -c "$folder/qemu" ${long[@]+"${long[@]}"}
+wait "$schedules"
+cat "$folder-schedule.log"
 
 read -r passed failed < <(cat "$folder"/* | awk '{ p += $1; f += $2 } END { print p, f }')
 echo "$passed passed, $failed failed"

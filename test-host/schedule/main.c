@@ -245,7 +245,8 @@ static int search_random(uint64_t count, uint64_t first_seed)
 		if (!run_seed())
 			return 1;
 	}
-	printf("%llu random schedules\n", (unsigned long long)count);
+	printf("%llu random schedules, from SEED=%llu on\n", (unsigned long long)count,
+	       (unsigned long long)first_seed);
 	return 0;
 }
 

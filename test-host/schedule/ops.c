@@ -12,10 +12,12 @@
 #include "mm/depot.h"
 #include "mm/directmap.h"
 #include "mm/fixalloc.h"
+#include "mm/largecache.h"
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/object.h"
+#include "mm/onfree.h"
 #include "test-host/schedule/machine.h"
 #include "test-host/schedule/sched.h"
 #include "test-host/schedule/shadow.h"
@@ -25,6 +27,9 @@
 #define FIXED_BYTES    64u
 #define FIXED_OBJECTS  4u
 #define EATEN_MAX      32u
+#define TINY_BYTES     4u
+#define POLLS_MAX      8u
+#define FINAL_SLOT     36u  /* and up, one a CPU: while a finalizer runs */
 #define FIRST_MAGAZINE 40u  /* the slot */
 #define MEMORY_FRAME   256u /* number of the first frame */
 
@@ -38,6 +43,8 @@ static struct own {
 	struct fixalloc fixed;
 	struct shadow_thing named; /* misused: freed by several */
 	bool asked;                /* all caches shall be drained, and none was used since */
+	unsigned finals;           /* finalizers that were set, ... */
+	unsigned finalized;        /* ... and that have run */
 	unsigned eaten_count;
 	struct eaten {
 		pfn_t pfn;
@@ -77,9 +84,12 @@ unsigned ops_class(enum op_size size)
 
 static bool is_used(unsigned class)
 {
+	/* where tiny objects come from when there is no memory for blocks */
+	if (class == (sizeclass_of(TINY_BYTES) << 1 | 1))
+		return true;
 	return class == PAGECLASS_FRAME || class == MCACHE_STACK || class == MCACHE_RUN + 1 ||
-	       class == ops_class(OP_PAIR) || class == ops_class(OP_SINGLE) ||
-	       class == ops_class(OP_SMALL);
+	       class == SPANCLASS_TINY || class == ops_class(OP_PAIR) ||
+	       class == ops_class(OP_SINGLE) || class == ops_class(OP_SMALL);
 }
 
 /* Magazines for the classes that are used only: a drain looks at all that have any. */
@@ -125,6 +135,34 @@ void op_anyctx(unsigned argument)
 	size_t size_bytes = size_bytes_of[size_of(argument)];
 
 	put_object(slot_of(argument), slate_alloc_flags(size_bytes, SLATE_ANYCTX), size_bytes, 0);
+}
+
+void op_tiny(unsigned argument)
+{
+	put_object(slot_of(argument), slate_alloc_flags(TINY_BYTES, SLATE_NOSCAN), TINY_BYTES, 0);
+}
+
+/* Nobody else may have the object while its finalizer runs. */
+static void finalizer(void *object, void *arg)
+{
+	unsigned slot = FINAL_SLOT + sched_cpu();
+
+	if (arg != &own)
+		sched_fail("a finalizer got another argument");
+	put_object(slot, object, size_bytes_of[OP_SMALL], 0);
+	shadow_take(slot);
+	own.finalized++;
+}
+
+void op_final(unsigned argument)
+{
+	void *object = slate_alloc(size_bytes_of[OP_SMALL]);
+
+	if (!object)
+		return;
+	if (slate_on_free(object, finalizer, &own) == SLATE_OK)
+		own.finals++;
+	put_object(slot_of(argument), object, size_bytes_of[OP_SMALL], 0);
 }
 
 void op_bulk(unsigned argument)
@@ -189,6 +227,20 @@ void op_free_anyctx(unsigned argument)
 		free_thing(thing);
 	else
 		put_back(slot_of(argument), thing);
+	note_use();
+}
+
+void op_free_masked(unsigned argument)
+{
+	struct shadow_thing thing = shadow_take(slot_of(argument));
+	unsigned long irq = port_irq_save();
+
+	note_use();
+	if (thing.kind == SHADOW_OBJECT)
+		free_thing(thing);
+	else
+		put_back(slot_of(argument), thing);
+	port_irq_restore(irq);
 	note_use();
 }
 
@@ -336,6 +388,12 @@ void op_poll(unsigned argument)
 	slate_poll();
 }
 
+void op_finalize(unsigned argument)
+{
+	(void)argument;
+	onfree_poll(1);
+}
+
 void op_deferred(unsigned argument)
 {
 	(void)argument;
@@ -461,6 +519,12 @@ void op_warm(unsigned argument)
 	slate_free(slate_alloc(sizeclass_bytes[class >> 1]));
 }
 
+void op_no_large(unsigned argument)
+{
+	(void)argument;
+	largecache_pause();
+}
+
 void op_eat(unsigned argument)
 {
 	(void)argument;
@@ -564,6 +628,22 @@ static void check_asked(void)
 	sched_cpu_set(0);
 }
 
+/* What NMIs freed first; then what waits for slate_poll(). */
+static void finalize_all(void)
+{
+	for (unsigned cpu = 0; cpu < SCHED_CPUS; cpu++) {
+		if (!machine_online(cpu))
+			continue;
+		sched_cpu_set(cpu);
+		deferred_run();
+	}
+	sched_cpu_set(0);
+	for (unsigned i = 0; i < POLLS_MAX && own.finalized < own.finals; i++)
+		slate_poll();
+	if (own.finalized != own.finals)
+		sched_fail("%u finalizers have run, of %u", own.finalized, own.finals);
+}
+
 void ops_finish(void)
 {
 	struct shadow_thing magazine[4];
@@ -579,6 +659,7 @@ void ops_finish(void)
 		else
 			free_thing(thing);
 	}
+	finalize_all();
 	for (unsigned i = 0; i < magazine_count; i++)
 		shadow_put(FIRST_MAGAZINE + i, magazine[i]);
 	check_depot(magazine_count);

@@ -28,9 +28,12 @@ unsigned ops_class(enum op_size size);
 
 op_fn op_alloc;       /* slate_alloc() into the slot */
 op_fn op_anyctx;      /* slate_alloc_flags(ANYCTX) */
+op_fn op_tiny;        /* four bytes of a block of tiny objects */
+op_fn op_final;       /* a small object with a finalizer */
 op_fn op_bulk;        /* two objects into slot and slot + 1 */
 op_fn op_free;        /* whatever lies in the slot goes the way it came */
 op_fn op_free_anyctx; /* if it is an object or a frame */
+op_fn op_free_masked; /* with interrupts disabled: a finalizer has to wait for op_poll */
 op_fn op_name;        /* the slot's thing leaves it, and is what op_free_named() frees, ... */
 op_fn op_free_named;  /* ... by whomever it is called, and as often */
 op_fn op_frame;
@@ -49,6 +52,7 @@ op_fn op_ask;        /* mcache_ask_drain() */
 op_fn op_request;    /* the same, with nobody looking after it */
 op_fn op_honour;     /* mcache_drain_if_wanted() */
 op_fn op_poll;
+op_fn op_finalize; /* onfree_poll(), the part of slate_poll() that runs finalizers */
 op_fn op_deferred; /* deferred_run() */
 op_fn op_offline;
 op_fn op_online;
@@ -58,6 +62,7 @@ op_fn op_validate;
 op_fn op_depot_push; /* into the test's own depot, from the slot */
 op_fn op_depot_pop;
 op_fn op_fix_alloc; /* from the test's own fixalloc */
+op_fn op_no_large;  /* freed large objects are not kept */
 op_fn op_fill;      /* this CPU's two magazines of a size are full */
 op_fn op_fill_give; /* the one to take from is empty, the other one all but full */
 op_fn op_warm;      /* ... the one to take from holds some, the other is there */

@@ -81,7 +81,7 @@ static const struct scenario table[] = {
 	},
 	{
 		.name = "registry",
-		.prepare = {S(span, 0), S(span, 10), S(span, 1)},
+		.prepare = {S(no_large, 0), S(span, 0), S(span, 10), S(span, 1)},
 		.program = {{S(free, 0)}, {S(free, 10)}},
 		.plain = true,
 		.buffers = true,
@@ -136,13 +136,14 @@ static const struct scenario table[] = {
 	},
 	{
 		.name = "spans",
+		.prepare = {S(no_large, 0)},
 		.program = {{S(span, 0), S(free, 0), S(span, 1)},
 			    {S(probe, 0), S(probe, 1), S(probe, 2)}},
 		.buffers = true,
 	},
 	{
 		.name = "double-free",
-		.prepare = {S(span, 0), S(name, 0)},
+		.prepare = {S(no_large, 0), S(span, 0), S(name, 0)},
 		.program = {{S(free_named, 0)}, {S(free_named, 0)}},
 		.reports = 1,
 		.buffers = true,
@@ -185,6 +186,42 @@ static const struct scenario table[] = {
 		.buffers = true,
 		.cut = CUT_BUFFERED,
 		.cpus = 1,
+	},
+	{
+		.name = "largecache",
+		.prepare = {S(alloc, LARGE + 1), S(alloc, LARGE + 20), S(free, 1),
+			    S(alloc, LARGE + 0)},
+		.program = {{S(free, 0), S(alloc, LARGE + 2), S(free, 2)},
+			    {S(alloc, LARGE + 10), S(free, 0), S(free, 10)}},
+		.interrupt = {{S(free, 20)}},
+		.buffers = true,
+		.cut = CUT_ALL,
+	},
+	{
+		.name = "tiny",
+		.prepare = {S(tiny, 0), S(tiny, 1), S(tiny, 2), S(drain, 0), S(tiny, 3)},
+		.program = {{S(free, 0), S(tiny, 4), S(free, 3)},
+			    {S(free, 1), S(free, 2), S(tiny, 10)}},
+		.interrupt = {{S(tiny, 20)}},
+		.buffers = true,
+		.cut = CUT_ALL,
+	},
+	{
+		.name = "finalizers",
+		.prepare = {S(final, 0), S(final, 1), S(final, 10), S(free_masked, 1)},
+		.program = {{S(free_masked, 0), S(finalize, 0)}, {S(finalize, 0)}},
+		.plain = true,
+		.buffers = true,
+		.cut = CUT_ALL,
+	},
+	{
+		/* the handler's free is queued */
+		.name = "finalizers-irq",
+		.prepare = {S(final, 0), S(final, 1), S(final, 10), S(free_masked, 1)},
+		.program = {{S(free_masked, 0), S(finalize, 0)}, {S(free, 10)}},
+		.interrupt = {{S(free, 10)}},
+		.buffers = true,
+		.cut = CUT_ALL,
 	},
 	{
 		.name = "deferred",
@@ -255,7 +292,7 @@ static const struct choice {
 	{2, S(request, 0)},   {2, S(honour, 0)},    {2, S(poll, 0)},       {2, S(deferred, 0)},
 	{3, S(defer, 0)},     {2, S(probe, 0)},     {1, S(stats, SMALL)},  {2, S(anyctx, PAIR)},
 	{1, S(bulk, SMALL)},  {1, S(fix_alloc, 0)}, {1, S(depot_pop, 0)},  {1, S(depot_push, 40)},
-	{1, S(offline, 0)},
+	{1, S(offline, 0)},   {3, S(tiny, 0)},      {2, S(final, 0)},      {2, S(free_masked, 0)},
 };
 
 /* What a handler does; of them the first few in an NMI, too. */
