@@ -213,6 +213,9 @@ static void mark_magazine(uintptr_t word)
 
 	if (word % WORD_BYTES || arena_class(virt_to_pfn(slot)) != PAGECLASS_META)
 		return;
+	/* of these the tops tell what they hold; what a stray word says is out of date */
+	if (mcache_has_magazine(magazine_of((magtop_t)word)))
+		return;
 	if ((word & MAGAZINE_TOP_MASK) == 0) {
 		for (unsigned i = 1; i < MAGAZINE_SLOTS; i++)
 			mark_if_object(slot + i);

@@ -5,7 +5,9 @@
  */
 #include "mm/depot.h"
 #include "mm/mcache.h"
+#include "mm/mcache_pages.h"
 #include "mm/mcache_source.h"
+#include "mm/mheap.h"
 
 static bool magazine_holds(magtop_t top, unsigned class, const void *value)
 {
@@ -21,7 +23,8 @@ bool mcache_holds(struct mcache *cache, unsigned class, const void *value)
 {
 	return mcache_has_magazines(class) &&
 	       (magazine_holds(mcache_top(&cache->take[class]), class, value) ||
-		magazine_holds(mcache_top(&cache->give[class]), class, value));
+		magazine_holds(mcache_top(&cache->give[class]), class, value) ||
+		(class == PAGECLASS_FRAME && mcache_pages_hold(cache, slot_to_frame(value))));
 }
 
 bool mcache_depot_holds(unsigned class, const void *value)
@@ -92,4 +95,49 @@ void mcache_for_each_cached(void (*fn)(unsigned class, void *value, void *arg), 
 		if (mcache_has_magazines(class))
 			walk_depot(&walk, class);
 	}
+}
+
+static bool is_top_of(magtop_t top, const struct magazine *mag)
+{
+	return top != MAGAZINE_DUMMY && magazine_of(top) == mag;
+}
+
+static bool cache_has(struct mcache *cache, const struct magazine *mag)
+{
+	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
+		if (is_top_of(mcache_top(&cache->take[class]), mag) ||
+		    is_top_of(mcache_top(&cache->give[class]), mag))
+			return true;
+	}
+	return false;
+}
+
+static bool chain_has(const struct magazine *first, const struct magazine *mag)
+{
+	for (; first; first = depot_next_locked(first)) {
+		if (first == mag)
+			return true;
+	}
+	return false;
+}
+
+bool mcache_has_magazine(const struct magazine *mag)
+{
+	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
+		/* acquire: pairs with the release in mcache_online() */
+		struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_acquire);
+
+		if (cache && cache_has(cache, mag))
+			return true;
+	}
+	if (!mcache_any_online && cache_has(&mcache_boot, mag))
+		return true;
+	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
+		const struct depot *depot =
+			mcache_has_magazines(class) ? mcache_depot(class) : NULL;
+
+		if (depot && (chain_has(depot->full, mag) || chain_has(depot->empty, mag)))
+			return true;
+	}
+	return false;
 }

@@ -22,7 +22,7 @@ arch=$1
 count=${2:-1000}
 out=build/test-gdb/$arch
 elf=build/$arch-release/slate.elf
-plant='alloc 100; leak 20000 64; leak 5000 1000; leak 40 20000; leak 1 3m; selftest object'
+plant='selftest object; alloc 100; leak 20000 64; leak 5000 1000; leak 40 20000; leak 1 3m'
 failed=0
 passed=0
 

@@ -277,6 +277,20 @@ class Magazines:
                 for slot in sides[0] + sides[1]:
                     self.by_class.setdefault(span_class, {})[slot] = ("CPU", cpu)
         self.read_depots()
+        self.read_page_caches()
+
+    def read_page_caches(self):
+        """Free frames of the group of 64 that each CPU has of its own."""
+        frames = self.by_class.setdefault(enumerator("PAGECLASS_FREE"), {})
+        for cpu, cache in self.caches:
+            pages = pointer_to("struct mcache", cache)["pages"]
+            base = int(pages["base"])
+            low, high = pages["free"].type.range()
+            bits = pages["free"][low].type.sizeof * 8
+            free = sum(int(pages["free"][i]) << bits * (i - low) for i in range(low, high + 1))
+            for i in range(64):
+                if free >> i & 1:
+                    frames[base + i + 1] = ("CPU", cpu)
 
     def read_depots(self):
         self.depots = []
