@@ -192,7 +192,7 @@ static const struct scenario table[] = {
 		.prepare = {S(alloc, LARGE + 1), S(alloc, LARGE + 20), S(free, 1),
 			    S(alloc, LARGE + 0)},
 		.program = {{S(free, 0), S(alloc, LARGE + 2), S(free, 2)},
-			    {S(alloc, LARGE + 10), S(free, 0), S(free, 10)}},
+			    {S(alloc, LARGE + 10), S(free, 10)}},
 		.interrupt = {{S(free, 20)}},
 		.buffers = true,
 		.cut = CUT_ALL,
