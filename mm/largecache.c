@@ -90,7 +90,8 @@ bool largecache_make_room(struct mspan *span)
 		if (weight > limit)
 			return false;
 
-		struct largecache *cache = &percpu_hold(&irq)->large;
+		struct mcache *mine = percpu_hold(&irq);
+		struct largecache *cache = &mine->large;
 		struct mspan *evicted = evict(cache, limit - weight, EVICT_MAX);
 
 		percpu_let_go(irq);
@@ -116,7 +117,8 @@ void largecache_drain(void)
 
 	do {
 		unsigned long irq;
-		struct largecache *cache = &percpu_hold(&irq)->large;
+		struct mcache *mine = percpu_hold(&irq);
+		struct largecache *cache = &mine->large;
 
 		evicted = evict(cache, 0, EVICT_MAX);
 		percpu_let_go(irq);
@@ -127,7 +129,8 @@ void largecache_drain(void)
 void largecache_poll(void)
 {
 	unsigned long irq;
-	struct largecache *cache = &percpu_hold(&irq)->large;
+	struct mcache *mine = percpu_hold(&irq);
+	struct largecache *cache = &mine->large;
 	size_t held = largecache_held(cache);
 	size_t limit = read(&largecache_limit);
 	struct mspan *evicted = NULL;

@@ -61,7 +61,8 @@ static inline struct mspan *largecache_take(size_t pages, size_t align_bytes)
 	    largecache_held_pages(atomic_load_explicit(&largecache_limit, memory_order_relaxed)))
 		return NULL;
 
-	struct largecache *cache = &percpu_hold(&irq)->large;
+	struct mcache *mine = percpu_hold(&irq);
+	struct largecache *cache = &mine->large;
 	struct mspan **place =
 		largecache_find(&cache->bins[largecache_bin(pages)], pages, align_bytes);
 
@@ -84,7 +85,8 @@ static inline struct mspan *largecache_take(size_t pages, size_t align_bytes)
 static inline bool largecache_keep(struct mspan *span)
 {
 	unsigned long irq;
-	struct largecache *cache = &percpu_hold(&irq)->large;
+	struct mcache *mine = percpu_hold(&irq);
+	struct largecache *cache = &mine->large;
 	size_t held = largecache_held(cache) + largecache_weight(span->pages);
 	/* relaxed: see its declaration */
 	bool room = held <= atomic_load_explicit(&largecache_limit, memory_order_relaxed);

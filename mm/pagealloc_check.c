@@ -292,9 +292,10 @@ static const char *check_node_locked(struct pagealloc *pa, pfn_t *where)
 		return wrong;
 	for (struct page_region *region = pagealloc_regions(pa); pa->start && region != pa->start;
 	     region = pagealloc_next(region)) {
-		*where = region ? (pfn_t){region->base} : SLATE_PFN_NONE;
+		*where = SLATE_PFN_NONE;
 		if (!region)
 			return "page allocator: the hint's region serves no requests";
+		*where = (pfn_t){region->base};
 		if (page_tree_largest(&region->tree) >= pa->start_pages)
 			return "page allocator: a free run below the hint's region";
 	}

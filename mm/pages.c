@@ -197,6 +197,7 @@ static pfn_t alloc_maybe_zero(size_t n, struct page_fit *fit,
 		pfn = mheap_alloc_zeroed(fit->end, constraints->node);
 	if (!pfn_is_none(pfn))
 		return clear(pfn, n, constraints->flags, true);
+	/* cppcheck-suppress autoVariables ; the caller's fit ends with this call */
 	fit->known_zero = &known_zero;
 	pfn = alloc_run(n, fit, constraints->node, constraints->flags);
 	return clear(pfn, n, constraints->flags, known_zero);

@@ -92,7 +92,8 @@ static void let_go(tiny_word_t *word, uintptr_t block)
 static void hold(size_t size_bytes, tiny_word_t *word, uintptr_t block)
 {
 	unsigned long irq;
-	struct tinycache *cache = &percpu_hold(&irq)->tiny;
+	struct mcache *mine = percpu_hold(&irq);
+	struct tinycache *cache = &mine->tiny;
 	tiny_word_t *old_word = held_word(cache, size_bytes);
 	uintptr_t old_block = cache->held[size_bytes].block;
 
@@ -109,7 +110,8 @@ static void *take_held(size_t size_bytes)
 {
 	void *object = NULL;
 	unsigned long irq;
-	struct tinycache *cache = &percpu_hold(&irq)->tiny;
+	struct mcache *mine = percpu_hold(&irq);
+	struct tinycache *cache = &mine->tiny;
 	tiny_word_t *word = held_word(cache, size_bytes);
 
 	if (word) {

@@ -37,7 +37,8 @@ static void write_event(struct trace_ring *ring, const struct slate_trace_event 
 static uint32_t note(struct slate_trace_event *event)
 {
 	unsigned long irq;
-	struct trace_place *place = &percpu_hold(&irq)->trace;
+	struct mcache *cache = percpu_hold(&irq);
+	struct trace_place *place = &cache->trace;
 
 	event->tick = port_tick();
 	/* sequentially consistent, both: with the store and the load in trace_switch_off(), either
