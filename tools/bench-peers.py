@@ -192,7 +192,7 @@ def plot(folder, names, runs):
         if all(field == "-" for line in lines for field in line[1:]):
             return
         path = os.path.join(folder, f"{name}.tsv")
-        write_data(path, ["row"] + list(names), lines)
+        write_data(path, ["# row"] + list(names), lines)  # gnuplot must not draw it
         columns = ", ".join(f"'{path}' using {column} title '{names[column - 2]}' {style(column)}"
                             for column in range(2, len(names) + 2))
         columns = columns.replace("using ", "using 1:") if "logscale x" in more else columns
@@ -200,9 +200,11 @@ def plot(folder, names, runs):
 
     bars = "set style data histogram\nset style histogram cluster gap 1\nset style fill solid 0.8\nset yrange [0:*]"
     by_name = {row[0]: row for row in ROWS}
+    sizes = ", ".join(f"'{size}' {size}" if size < 1024 else f"'{size >> 10}K' {size}"
+                      for size in (int(row[1].split()[1]) for row in PAIRS))
     series(PAIRS, lambda row: row[1].split()[1], "pairs", "malloc and free of one size", "ns a pair",
            lambda column: "with linespoints" + (" lw 3" if column == len(names) + 1 else ""),
-           "set logscale x 2\nset logscale y\nset xlabel 'bytes'")
+           f"set logscale x 2\nset logscale y\nset xlabel 'bytes'\nset xtics ({sizes})")
     series([by_name["churn, 1 thread"], by_name["churn, 2 threads"]], lambda row: row[1], "scaling",
            "random churn, 16 to 1024 bytes", "million operations a second",
            lambda column: "" if column > 2 else "", bars + "\nset xtics ('1 thread' 0, '2 threads' 1)")
