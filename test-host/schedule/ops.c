@@ -34,6 +34,7 @@
 #define MEMORY_FRAME   256u /* number of the first frame */
 
 static size_t size_bytes_of[OP_SIZES];
+static bool large_paused; /* what booting afresh does not undo */
 static pfn_t probe_first; /* where the first span of op_span() will lie */
 
 /* What the snapshot holds of the test itself. */
@@ -95,6 +96,9 @@ static bool is_used(unsigned class)
 /* Magazines for the classes that are used only: a drain looks at all that have any. */
 void ops_init(void)
 {
+	if (large_paused)
+		largecache_resume();
+	large_paused = false;
 	size_bytes_of[OP_PAIR] = class_bytes(2);
 	size_bytes_of[OP_SINGLE] = SIZECLASS_MAX_BYTES;
 	size_bytes_of[OP_SMALL] = 64;
@@ -523,6 +527,7 @@ void op_no_large(unsigned argument)
 {
 	(void)argument;
 	largecache_pause();
+	large_paused = true;
 }
 
 void op_eat(unsigned argument)
