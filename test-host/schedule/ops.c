@@ -286,12 +286,15 @@ void op_give(unsigned argument)
 {
 	struct shadow_thing thing = shadow_take(slot_of(argument));
 	void *object = (void *)thing.start;
+	/* once: a neighbour's finalizer may make the frame a slow one at any time */
+	unsigned class =
+		thing.kind == SHADOW_OBJECT ? arena_class(virt_to_pfn(object)) : PAGECLASS_NONE;
 
-	if (thing.kind != SHADOW_OBJECT || !spanclass_is_size(arena_class(virt_to_pfn(object)))) {
+	if (!spanclass_is_size(class)) {
 		put_back(slot_of(argument), thing);
 		return;
 	}
-	mcentral_give(arena_class(virt_to_pfn(object)), &object, 1, "op_give");
+	mcentral_give(class, &object, 1, "op_give");
 	sched_mark();
 }
 
