@@ -437,7 +437,8 @@ void op_probe(unsigned argument)
 
 	if (span && ((uintptr_t)span < start || (uintptr_t)span >= end))
 		sched_fail("arena_span() of frame %zu is %p", pfn.v, (const void *)span);
-	if (span && (span->base < start || span->base >= end))
+	/* the first word of a dead one is a link of its fixalloc, NULL at the end */
+	if (span && span->base && (span->base < start || span->base >= end))
 		sched_fail("arena_span() of frame %zu is no span", pfn.v);
 }
 
