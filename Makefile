@@ -13,7 +13,8 @@ ARCH  ?= x86_64
 DEBUG ?= 0
 PROTECT ?= rseq
 TRACK ?= 0
-MODE  := $(if $(filter 1,$(DEBUG)),debug,release)$(if $(filter irqoff,$(PROTECT)),-irqoff)$(if $(filter 1,$(TRACK)),-track)
+TRACE ?= 0
+MODE  := $(if $(filter 1,$(DEBUG)),debug,release)$(if $(filter irqoff,$(PROTECT)),-irqoff)$(if $(filter 1,$(TRACK)),-track)$(if $(filter 1,$(TRACE)),-trace)
 BUILD ?= build/$(ARCH)-$(MODE)
 V     ?= 0
 Q     := $(if $(filter 1,$(V)),,@)
@@ -72,6 +73,7 @@ help:
 #help   DEBUG=1                   mode debug: assertions, lock ranks
 #help   PROTECT=irqoff            a kernel that masks interrupts instead of restartable sequences
 #help   TRACK=1                   count each call site of the demo kernel (owners)
+#help   TRACE=1                   record allocations and frees on demand (trace)
 #help   LLVM=1                    clang and lld
 #help   CROSS_COMPILE=PREFIX      default aarch64-linux-gnu-, arm-none-eabi-
 #help   SLATE_CFLAGS=FLAGS        code model, -DSLATE_X=VALUE (include/slate/config.h), come last

@@ -35,7 +35,7 @@ usage() {
 
 		Without --run the kernel's shell talks on this terminal; `poweroff` or Ctrl-A x ends it.
 		DEBUG=1 in the environment boots the debug build, PROTECT=irqoff the one whose allocator
-		masks interrupts, TRACK=1 one that counts call sites; LLVM=1 and CROSS_COMPILE= go to make.
+		masks interrupts, TRACK=1 one that counts call sites, TRACE=1 one that can record; LLVM=1 and CROSS_COMPILE= go to make.
 		A -M, -cpu or -kernel after -- replaces the one chosen here.
 	END
 }
@@ -76,7 +76,7 @@ parse_options() {
 		--gdb) gdb=1 && continue ;;
 		--dry-run) dry_run=1 && continue ;;
 		--) raw=("$@") && break ;;
-		DEBUG=[01] | TRACK=[01] | LLVM=[01] | PROTECT=rseq | PROTECT=irqoff) export "${option?}" && continue ;;
+		DEBUG=[01] | TRACK=[01] | TRACE=[01] | LLVM=[01] | PROTECT=rseq | PROTECT=irqoff) export "${option?}" && continue ;;
 		--*=*)
 			value=${option#*=}
 			option=${option%%=*}
@@ -148,7 +148,7 @@ install_packages() {
 build_kernel() {
 	mkdir -p build
 	flock build/.lock make -s -j2 all "ARCH=$arch" "DEBUG=${DEBUG:-0}" "LLVM=${LLVM:-0}" \
-		"PROTECT=${PROTECT:-rseq}" "TRACK=${TRACK:-0}" >&2
+		"PROTECT=${PROTECT:-rseq}" "TRACK=${TRACK:-0}" "TRACE=${TRACE:-0}" >&2
 }
 
 # GRUB quotes a word with blanks again and escapes its quotes; the kernel undoes that (kernel/shell.c).
@@ -243,6 +243,7 @@ main() {
 	kernel=build/$arch-$([ "${DEBUG:-0}" = 1 ] && echo debug || echo release)
 	[ "${PROTECT:-rseq}" != irqoff ] || kernel+=-irqoff
 	[ "${TRACK:-0}" != 1 ] || kernel+=-track
+	[ "${TRACE:-0}" != 1 ] || kernel+=-trace
 	kernel+=/slate
 	[ "$arch" = x86_64 ] && kernel+=.elf || kernel+=.img
 

@@ -8,6 +8,7 @@
 
 #include "arch/arch.h"
 #include "kernel/selftest.h"
+#include "kernel/tap.h"
 #include "kernel/smp.h"
 #include "kernel/trace_load.h"
 
@@ -201,9 +202,64 @@ static void test_refused(void)
 	CHECK(slate_trace_walk(see, &seen) == 0);
 }
 
+/* ---- Built in or not ---- */
+
+static bool built_in(void)
+{
+	if (!SLATE_TRACE)
+		tap_skip("built without TRACE=1");
+	return SLATE_TRACE;
+}
+
+static void test_kinds_if_built(void)
+{
+	if (built_in())
+		test_kinds();
+}
+
+static void test_front_ends_if_built(void)
+{
+	if (built_in())
+		test_front_ends();
+}
+
+static void test_overrun_if_built(void)
+{
+	if (built_in())
+		test_overrun();
+}
+
+static void test_all_cpus_if_built(void)
+{
+	if (built_in())
+		test_all_cpus();
+}
+
+static void test_load_told_if_built(void)
+{
+	if (built_in())
+		test_load_told();
+}
+
+static void test_off_if_built(void)
+{
+	if (built_in())
+		test_off();
+}
+
+static void test_refused_if_built(void)
+{
+	if (built_in())
+		test_refused();
+}
+
 const struct pure_test selftest_trace[] = {
-	{"trace_kinds", test_kinds},         {"trace_front_ends", test_front_ends},
-	{"trace_overrun", test_overrun},     {"trace_all_cpus", test_all_cpus},
-	{"trace_load_told", test_load_told}, {"trace_off", test_off},
-	{"trace_refused", test_refused},     {NULL, NULL},
+	{"trace_kinds", test_kinds_if_built},
+	{"trace_front_ends", test_front_ends_if_built},
+	{"trace_overrun", test_overrun_if_built},
+	{"trace_all_cpus", test_all_cpus_if_built},
+	{"trace_load_told", test_load_told_if_built},
+	{"trace_off", test_off_if_built},
+	{"trace_refused", test_refused_if_built},
+	{NULL, NULL},
 };

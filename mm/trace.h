@@ -45,8 +45,9 @@ extern _Atomic size_t trace_homeless;
 /* Slow paths: is everything to be told to trace_note(), and no magazine to be attached? */
 static inline bool trace_is_on(void)
 {
-	return __builtin_expect(
-		atomic_load_explicit(&trace_state, memory_order_relaxed) != TRACE_OFF, 0);
+	return SLATE_TRACE &&
+	       __builtin_expect(
+		       atomic_load_explicit(&trace_state, memory_order_relaxed) != TRACE_OFF, 0);
 }
 
 /* Write one; returns its number. caller: the return address of the public call. Any context. */

@@ -129,6 +129,8 @@ static int start(size_t events_per_cpu)
 
 int slate_trace_start(size_t events_per_cpu)
 {
+	if (!SLATE_TRACE)
+		return SLATE_ENOENT;
 	if (events_per_cpu == 0 || events_per_cpu > EVENTS_MAX)
 		return SLATE_EINVAL;
 	if (!init_check("slate_trace_start") || !mcache_any_online)

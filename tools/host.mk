@@ -32,7 +32,7 @@ FUZZ_BIN     := $(FUZZ_DIR)/fuzz_$(patsubst fuzz_%,%,$(T_NAME))
 HOST_WARNINGS := $(filter-out -Wundef,$(WARNINGS))
 # A reserve of some frames on the small machines of the tests, too: SLATE_RESERVE_SHIFT.
 HOST_BASE  := -std=gnu11 -D_GNU_SOURCE -I. -Iinclude -g -O1 -fno-omit-frame-pointer -fno-common -pthread \
-	-DSLATE_DEBUG=$(HOST_DEBUG) -DSLATE_RESERVE_SHIFT=8 $(HOST_WARNINGS) $(SLATE_CFLAGS)
+	-DSLATE_DEBUG=$(HOST_DEBUG) -DSLATE_RESERVE_SHIFT=8 -DSLATE_TRACE=1 $(HOST_WARNINGS) $(SLATE_CFLAGS)
 SAN_CFLAGS  = $(HOST_BASE) -fsanitize=address,undefined -fno-sanitize-recover=all
 TSAN_CFLAGS = $(HOST_BASE) -fsanitize=thread
 FUZZ_CFLAGS = $(HOST_BASE) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all

@@ -148,7 +148,7 @@ table() {
 	for arch in x86_64 aarch64; do
 		boot $arch-gdb timeout -k 10 200 tools/test-gdb.sh $arch
 		boot $arch-owners must_say '^owner bytes [0-9]+ allocs [0-9]+ failed [0-9]+ kernel/stress' \
-			./qemu-run.sh --arch $arch --smp 2 --timeout 100 TRACK=1 --run 'selftest owners; stress 1; owners'
+			./qemu-run.sh --arch $arch --smp 2 --timeout 100 TRACK=1 TRACE=1 --run 'selftest owners; selftest trace; stress 1; owners'
 		boot $arch-replay timeout -k 10 200 tools/test-replay.sh $arch
 	done
 	[ "$long" -eq 0 ] || long_table

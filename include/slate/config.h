@@ -94,11 +94,18 @@
 #define SLATE_RESERVE_MAX_PAGES 4096
 #endif
 
-/* Most NUMA nodes. One page heap each. */
+/* Traces (trace.h). They cost nothing where a magazine serves, some instructions on slow paths. 0
+ * or 1. */
+#ifndef SLATE_TRACE
+#define SLATE_TRACE 0
+#endif
+
+/* Most ranges that the leak scan looks at (slate_root_add()). */
 #ifndef SLATE_ROOTS
 #define SLATE_ROOTS 64
 #endif
 
+/* Most NUMA nodes. One page heap each. */
 #ifndef SLATE_MAX_NODES
 #define SLATE_MAX_NODES 8
 #endif

@@ -42,7 +42,8 @@ struct slate_trace_event {
  * 48 bytes or less each, in frames); what was recorded before is forgotten. When a ring is full its
  * oldest events are lost, and counted. Exact from its return on, as far as slate_flush() reaches
  * all CPUs. Returns SLATE_OK; SLATE_EBUSY (it is on, or another call is under way); SLATE_ENOMEM;
- * SLATE_ESTAGE (no CPU is online); SLATE_EINVAL (0, or too many). Context: as slate_flush().
+ * SLATE_ESTAGE (no CPU is online); SLATE_EINVAL (0, or too many); SLATE_ENOENT (built without
+ * SLATE_TRACE). Context: as slate_flush().
  */
 int slate_trace_start(size_t events_per_cpu);
 
