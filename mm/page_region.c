@@ -114,9 +114,6 @@ static void note_chunk(struct page_region *region, size_t chunk)
 
 void page_region_note(struct page_region *region, size_t first_chunk, size_t last_chunk)
 {
-	/* else it would be settled to make room for the other, and that one's neighbour for it */
-	if (region->pending[1] == first_chunk)
-		note_chunk(region, first_chunk);
 	note_chunk(region, last_chunk);
 	note_chunk(region, first_chunk);
 }

@@ -197,8 +197,7 @@ static __attribute__((noinline)) size_t take_fit_locked(struct pagealloc *pa,
 	mm_lock_assert_held(&pa->lock);
 	if (!page_search_begin(&search, region, n, fit))
 		return PAGE_BIT_NONE;
-	if (page_region_has_room(region, search.from, n) &&
-	    page_region_take(region, search.from, n))
+	if (page_region_take(region, search.from, n))
 		return search.from;
 	/* each step, and each room, has a lock hold of its own */
 	while (pagealloc_pause_locked(pa, region, irq) &&

@@ -97,9 +97,9 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n);
 
 /*
- * Up to n single frames, lowest first, ascending into out; returns how many. Bounded work: where
- * free frames are scattered, or few above the reserve, they may be fewer than n, but are none only
- * when none is free there.
+ * Up to n single frames, lowest first, ascending into out; returns how many. One lock hold, bounded
+ * work: where free frames are scattered, or few above the reserve, they may be fewer than n, but
+ * are none only when none is free there.
  */
 size_t pagealloc_alloc_batch(struct pagealloc *pa, pfn_t *out, size_t n);
 

@@ -4,20 +4,16 @@
  * time: the per-CPU caches' way to refill and to flush.
  *
  * What costs is not a frame but the next word, and above all the next chunk, whose predecessor's
- * change goes up the tree. So work under the lock is bounded by these, and a batch may be smaller
- * than was asked for.
+ * change goes up the tree. So work under the lock is bounded by these.
  */
 #include "mm/page_search.h"
 #include "mm/pagealloc_node.h"
 
-/* Words that one batch is taken from, up to 75 instructions each. */
-#define TAKE_WORDS 16u
-
-/* Lock holds that go into settling before it is done at once. */
-#define TRIES 16u
+/* Levels of the tree that chunks are settled in for one batch, at most, and one chunk for sure. */
+#define TAKE_LEVELS 6u
 
 /* Words of one lock hold when frames come back; they lie in one chunk, but wrong ones anywhere. */
-#define GIVE_WORK 5u
+#define GIVE_WORK 6u
 
 /* ---- Out ---- */
 
@@ -59,56 +55,36 @@ static size_t take_word(struct page_region *region, size_t bit, pfn_t *out, size
 	return (size_t)(at - out);
 }
 
-/* *words: how many more may be taken from. */
-static size_t take_region(struct page_region *region, pfn_t *out, size_t n, unsigned *words)
+/* *levels: what was settled so far. */
+static size_t take_region(struct page_region *region, pfn_t *out, size_t n, unsigned *levels)
 {
 	size_t got = 0;
 
-	for (; got < n && region->free_pages && *words > 0; --*words) {
+	while (got < n && region->free_pages) {
 		size_t bit = page_search_one(region);
 
-		/* to settle a chunk is much more work than any other step; one is allowed, for what
-		 * ready_locked() could not do */
-		if (*words < TAKE_WORDS && !page_region_has_room(region, bit, 1))
-			break;
+		if (!page_region_has_room(region, bit, 1)) {
+			if (*levels && *levels + region->tree.levels > TAKE_LEVELS)
+				break;
+			*levels += region->tree.levels;
+		}
 		got += take_word(region, bit, out + got, n - got);
 	}
 	return got;
 }
 
-/* Settling has lock holds of its own. False: the region was isolated meanwhile. */
-static bool ready_locked(struct pagealloc *pa, struct page_region *region, unsigned long *irq)
-{
-	bool here = true;
-
-	mm_lock_assert_held(&pa->lock);
-	for (unsigned i = 0; here && i < TRIES && region->free_pages &&
-			     !page_region_has_room(region, page_search_one(region), 1);
-	     i++) {
-		page_region_settle_one(region);
-		here = pagealloc_pause_locked(pa, region, irq);
-	}
-	return here;
-}
-
 size_t pagealloc_alloc_batch(struct pagealloc *pa, pfn_t *out, size_t n)
 {
 	unsigned long irq = mm_lock_acquire(&pa->lock);
-	unsigned words = TAKE_WORDS;
+	size_t left = pagealloc_left_locked(pa, false);
+	unsigned levels = 0;
 	size_t got = 0;
 
+	if (n > left)
+		n = left;
 	for (struct page_region *region = pagealloc_regions(pa); region && got < n;
 	     region = pagealloc_next(region)) {
-		/* what a former region gave is not counted off yet, so there is no pause then */
-		if (got == 0 && !ready_locked(pa, region, &irq))
-			continue;
-
-		size_t left = pagealloc_left_locked(pa, false);
-		size_t most = n < left ? n : left;
-
-		if (got >= most)
-			break;
-		got += take_region(region, out + got, most - got, &words);
+		got += take_region(region, out + got, n - got, &levels);
 		/* lowest first, so the others wait for the rest of this one */
 		if (region->free_pages)
 			break;

@@ -5,8 +5,8 @@
  */
 #include "mm/pagealloc_node.h"
 
-/* Frames that one look at the bitmap covers: 32 or 64 words under the lock. */
-#define LOOK_PAGES 2048u
+/* Frames that one look at the bitmap covers: 64 or 128 words under the lock. */
+#define LOOK_PAGES 4096u
 
 bool pagealloc_isolate(struct pagealloc *pa, pfn_t pfn)
 {

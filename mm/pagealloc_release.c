@@ -9,11 +9,11 @@
 #include "mm/pagealloc_node.h"
 
 /*
- * Chunks, or parts of one, that one lock hold looks at: some hundred instructions each. To make
- * the summary of a chunk that changed costs more than all of them, and has a hold of its own.
+ * Chunks, or parts of one, that one lock hold looks at: some hundred instructions each. A chunk
+ * whose summary has to be made first costs several times as much.
  */
-#define LOOKS        4u
-#define SETTLE_LOOKS LOOKS
+#define LOOKS        6u
+#define SETTLE_LOOKS 4u
 
 /* The last region that begins below that frame. */
 static struct page_region *region_below(struct pagealloc *pa, size_t top)
