@@ -229,6 +229,8 @@ static size_t search_settled_locked(struct pagealloc *pa, struct page_region *re
 static __attribute__((noinline)) size_t
 take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsigned long *irq)
 {
+	const size_t free = region->free_pages;
+	const size_t from = region->run_from;
 	size_t bit = page_search_near(region, n);
 
 	mm_lock_assert_held(&pa->lock);
@@ -250,12 +252,23 @@ take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsi
 		bit = page_search_near(region, n);
 	}
 	if (bit == PAGE_BIT_NONE) {
+		bool lower = region->free_pages != free || region->run_from != from;
+
 		page_search_failed(region, n);
+		if (lower)
+			region->run_from = 0;
 		pagealloc_pause_locked(pa, region, irq);
 		return bit;
 	}
+	/* while the lock was open, a lower run may have come back: then the hint is not exact */
+	bool changed = region->free_pages != free || region->run_from != from;
+
 	page_region_take(region, bit, n);
 	page_search_found(region, bit, n);
+	if (changed) {
+		region->run_from = 0;
+		region->run_taken = PAGE_BIT_NONE;
+	}
 	return bit;
 }
 

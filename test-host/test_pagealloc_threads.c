@@ -146,8 +146,10 @@ static void *rearrange(void *arg)
 			host_fail(__FILE__, __LINE__, "a region was refused");
 		if (pagealloc_isolate(&node, (pfn_t){region * STRIDE + 5}))
 			pagealloc_restore(&node);
-		if (op % 16 == 0 && pagealloc_validate(&node, &where))
-			host_fail(__FILE__, __LINE__, "invalid at frame %zu", where.v);
+		const char *wrong = op % 16 == 0 ? pagealloc_validate(&node, &where) : NULL;
+
+		if (wrong)
+			host_fail(__FILE__, __LINE__, "frame %zu: %s", where.v, wrong);
 		pagealloc_contains(&node, (pfn_t){host_random_below(&worker->random, STRIDE)});
 	}
 	host_cpu_leave();
