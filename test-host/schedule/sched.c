@@ -86,6 +86,8 @@ static jmp_buf creator;
 static jmp_buf ending;
 static bool active;
 static const struct sched_setting *setting;
+static bool plain_points; /* setting->plain, in a schedule */
+static bool hashing;      /* setting->hash, likewise */
 static unsigned preemptions;
 static unsigned steps; /* stores and releases: what a waiting CPU may wait for */
 static unsigned idle_turns;
@@ -614,27 +616,28 @@ void sched_unlock(struct spinlock *lock)
 /* Under a lock nothing shared can be touched by others: there a plain access is no point. */
 static inline void plain(const volatile void *place, unsigned size_bytes, bool write)
 {
-	if (active && setting->plain && current->locks == 0)
+	if (plain_points && current->locks == 0)
 		point(write ? SCHED_AT_WRITE : SCHED_AT_READ, place, size_bytes,
 		      write ? EXPLORE_WRITE : EXPLORE_READ);
 }
 
 /* A store that was announced comes after the points of the same statement, in which others may have
- * hashed the memory: it is announced again. */
-static void announce(void *place, size_t size_bytes)
+ * hashed the memory: it is announced again, where there are hashes. */
+static inline void announce(void *place, size_t size_bytes)
 {
 	current->stored = place;
 	current->stored_bytes = size_bytes;
 	state_note(place, size_bytes);
 }
 
-static void read_plain(const void *place, unsigned size_bytes)
+static inline void read_plain(const void *place, unsigned size_bytes)
 {
 	plain(place, size_bytes, false);
-	state_note(current->stored, current->stored_bytes);
+	if (hashing && current->stored_bytes > 0)
+		state_note(current->stored, current->stored_bytes);
 }
 
-static void write_plain(void *place, unsigned size_bytes)
+static inline void write_plain(void *place, unsigned size_bytes)
 {
 	plain(place, size_bytes, true);
 	announce(place, size_bytes);
@@ -895,13 +898,15 @@ enum sched_result sched_run(const struct sched_setting *what)
 	end = _setjmp(ending);
 	if (end == 0) {
 		active = true;
+		plain_points = what->plain;
+		hashing = what->hash != NULL;
 		for (unsigned i = 0; i < SCHED_CPUS; i++)
 			if (may_run(&cpus[i]))
 				ready[n++] = &cpus[i];
 		current = ready[explore_choose(n, EXPLORE_FORCED)];
 		_longjmp(current->here, 1);
 	}
-	active = false;
+	active = plain_points = hashing = false;
 	current = &cpus[0];
 	for (unsigned i = 0; i < SCHED_CPUS; i++)
 		prepare(&cpus[i]);

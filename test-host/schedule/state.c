@@ -30,6 +30,9 @@ static struct region {
 	size_t first; /* number of the first word */
 } regions[REGIONS_MAX];
 static unsigned region_count;
+static const struct region *last = &regions[0]; /* that was stored to */
+uintptr_t state_low = UINTPTR_MAX;
+uintptr_t state_high;
 static size_t words;
 
 static uint64_t *saved;  /* the snapshot */
@@ -57,6 +60,10 @@ void state_watch(void *start, size_t size_bytes)
 	if (region_count == REGIONS_MAX || (uintptr_t)start % 8 != 0 || size_bytes % 8 != 0)
 		abort();
 	regions[region_count++] = (struct region){(uintptr_t)start, size_bytes, words};
+	if ((uintptr_t)start < state_low)
+		state_low = (uintptr_t)start;
+	if ((uintptr_t)start + size_bytes > state_high)
+		state_high = (uintptr_t)start + size_bytes;
 	words += size_bytes >> WORD_SHIFT;
 	saved = array_of(saved, words * sizeof(*saved));
 	hashed = array_of(hashed, words * sizeof(*hashed));
@@ -103,7 +110,7 @@ void state_restore(void)
 	forget_notes();
 }
 
-static inline void note_word(size_t number)
+static void note_word(size_t number)
 {
 	if (!(flags[number] & FLAG_TOUCHED))
 		touched[touched_count++] = (uint32_t)number;
@@ -112,21 +119,26 @@ static inline void note_word(size_t number)
 	flags[number] = FLAG_TOUCHED | FLAG_DIRTY;
 }
 
-void state_note(const volatile void *place, size_t size_bytes)
+void state_note_watched(uintptr_t at, size_t size_bytes)
 {
-	uintptr_t at = (uintptr_t)place;
+	const struct region *region = last;
 
-	for (unsigned i = 0; i < region_count; i++) {
-		const struct region *region = &regions[i];
-
-		if (at - region->start >= region->size_bytes || size_bytes == 0)
-			continue;
-		size_t first = (at - region->start) >> WORD_SHIFT;
-		size_t last = (at - region->start + size_bytes - 1) >> WORD_SHIFT;
-
-		for (size_t word = first; word <= last; word++)
-			note_word(region->first + word);
+	if (at - region->start >= region->size_bytes) {
+		region = &regions[0];
+		while (region < regions + region_count && at - region->start >= region->size_bytes)
+			region++;
+		if (region == regions + region_count)
+			return;
+		last = region;
 	}
+	if (size_bytes == 0)
+		return;
+	size_t word = region->first + ((at - region->start) >> WORD_SHIFT);
+	size_t end = region->first + ((at - region->start + size_bytes - 1) >> WORD_SHIFT);
+
+	for (; word <= end; word++)
+		if (flags[word] != (FLAG_TOUCHED | FLAG_DIRTY))
+			note_word(word);
 }
 
 uint64_t state_hash(void)

@@ -20,8 +20,18 @@ void state_watch(void *start, size_t size_bytes);
 void state_save(void);
 void state_restore(void);
 
-/* About to be stored to; memory that is not watched is none of our business. */
-void state_note(const volatile void *place, size_t size_bytes);
+/* All that is watched lies between these. */
+extern uintptr_t state_low;
+extern uintptr_t state_high;
+
+void state_note_watched(uintptr_t at, size_t size_bytes);
+
+/* About to be stored to; memory that is not watched is none of our business, stacks above all. */
+static inline void state_note(const volatile void *place, size_t size_bytes)
+{
+	if ((uintptr_t)place - state_low < state_high - state_low)
+		state_note_watched((uintptr_t)place, size_bytes);
+}
 
 /* Has a store passed by state_note()? Looks at all of the memory. */
 bool state_is_complete(void);
