@@ -298,11 +298,13 @@ void op_give(unsigned argument)
 	sched_mark();
 }
 
+/* The chain goes through an element's first word, and a tiny object has none of its own: what an
+ * NMI defers there is the whole block (tiny_finish()). */
 void op_defer(unsigned argument)
 {
 	struct shadow_thing thing = shadow_take(slot_of(argument));
 
-	if (thing.kind == SHADOW_OBJECT)
+	if (thing.kind == SHADOW_OBJECT && thing.size_bytes >= sizeof(void *))
 		mcache_defer((void *)thing.start);
 	else
 		put_back(slot_of(argument), thing);

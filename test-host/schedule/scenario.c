@@ -280,11 +280,7 @@ void scenario_prepare(const struct scenario *scenario)
 
 /* ---- Random ---- */
 
-/*
- * Each as often as its weight says. Tiny objects have a scenario of their own and are not among
- * these: in one schedule of 50,000 on the weakest memory a block was free and had some, which is
- * not explained yet.
- */
+/* Each as often as its weight says. */
 static const struct choice {
 	unsigned weight;
 	struct step step;
@@ -296,7 +292,7 @@ static const struct choice {
 	{2, S(request, 0)},   {2, S(honour, 0)},    {2, S(poll, 0)},        {2, S(deferred, 0)},
 	{3, S(defer, 0)},     {2, S(probe, 0)},     {1, S(stats, SMALL)},   {2, S(anyctx, PAIR)},
 	{1, S(bulk, SMALL)},  {1, S(fix_alloc, 0)}, {1, S(depot_pop, 0)},   {1, S(depot_push, 40)},
-	{1, S(offline, 0)},   {2, S(final, 0)},     {2, S(free_masked, 0)},
+	{1, S(offline, 0)},   {2, S(final, 0)},     {2, S(free_masked, 0)}, {4, S(tiny, 0)},
 };
 
 /* What a handler does; of them the first few in an NMI, too. */
@@ -340,7 +336,8 @@ static const struct scenario random_base = {
 	.name = "random",
 	.prepare = {S(warm, SMALL), S(warm, PAIR), S(alloc, SMALL + 0), S(alloc, PAIR + 1), ON(1),
 		    S(warm, SMALL), S(alloc, SMALL + 2), ON(2), S(warm, SMALL), S(frame, 3),
-		    S(fill_give, PAIR), ON(3), S(alloc, PAIR + 4), S(span, 5)},
+		    S(fill_give, PAIR), ON(3), S(alloc, PAIR + 4), S(span, 5), S(tiny, 6),
+		    S(tiny, 7)},
 	.cpus = SCHED_CPUS,
 };
 
