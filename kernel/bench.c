@@ -58,26 +58,35 @@ uint64_t bench_empty_pointer(void)
 	return bench_median(empty_pointer_round, BENCH_BATCH);
 }
 
+/* How much more a loop of that many more turns takes; interrupts off. */
+static uint64_t cost_of(size_t more, size_t turns)
+{
+	unsigned long state = arch_irq_save();
+	uint64_t shorter = empty_turns(turns);
+	uint64_t longer = empty_turns(turns + more);
+
+	arch_irq_restore(state);
+	return longer - shorter;
+}
+
+/* Instructions of one turn of the empty loop, at most; two instructions of 4 ns each are more. */
+#define TURN_MAX 4
+
 /*
- * Instructions, if 1000 more turns of a loop always cost the same whole number a turn, a small one:
- * no clock does that four times running.
+ * Instructions, if a turn more of a loop always costs the same small whole number, and 1000 turns
+ * more 1000 times that. No clock does so: one that is fine enough for a turn is not steady over
+ * 1000, and one that is coarse enough to be steady does not see a turn. Nor does one that counts
+ * instructions in another unit (-icount shift=2).
  */
 bool bench_counts_instructions(void)
 {
-	uint64_t step = 0;
+	uint64_t turn = cost_of(1, 1000);
 
+	if (turn < 1 || turn > TURN_MAX)
+		return false;
 	for (size_t turns = 1000; turns < 5000; turns += 1000) {
-		unsigned long state = arch_irq_save();
-		uint64_t shorter = empty_turns(turns);
-		uint64_t longer = empty_turns(turns + 1000);
-
-		arch_irq_restore(state);
-		if (longer - shorter < 1000 || longer - shorter > 8000 ||
-		    (longer - shorter) % 1000 != 0)
+		if (cost_of(1, turns) != turn || cost_of(1000, turns) != 1000 * turn)
 			return false;
-		if (step && step != longer - shorter)
-			return false;
-		step = longer - shorter;
 	}
 	return true;
 }
