@@ -1,66 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_scavenger.c - what goes back to the machine's owner, in which order and at which pace; what
- * happens when the owner refuses, or when somebody allocates meanwhile.
+ * test_scavenger.c - what goes back to the machine's owner, and in which order; what happens when
+ * the owner refuses, or when somebody allocates meanwhile.
  */
-#include "test-host/unit.h"
-
-#include <slate/port.h>
+#include "test-host/discard.h"
 
 #include "mm/arena.h"
 #include "mm/mheap.h"
 #include "mm/pagealloc.h"
 #include "mm/scavenger.h"
-
-#define CHUNK     ((size_t)512)
-#define MAX_CALLS 20000
-
-/* ---- A device ---- */
-
-static struct {
-	pfn_t pfn[MAX_CALLS];
-	size_t n[MAX_CALLS];
-	size_t calls;
-	size_t pages;
-	size_t refuse_at; /* the call of that number, 0: none */
-	bool zero;
-	void (*inside)(pfn_t pfn, size_t n);
-} device;
-
-enum slate_discard port_page_discard(pfn_t pfn, size_t n)
-{
-	assert_true(device.calls < MAX_CALLS);
-	device.pfn[device.calls] = pfn;
-	device.n[device.calls] = n;
-	if (++device.calls == device.refuse_at)
-		return SLATE_DISCARD_REFUSED;
-	device.pages += n;
-	if (device.inside)
-		device.inside(pfn, n);
-	memset(host_virt(pfn_to_paddr(pfn).v), device.zero ? 0 : 0xdd, n * SLATE_PAGE_SIZE);
-	return device.zero ? SLATE_DISCARD_ZEROED : SLATE_DISCARD_UNKNOWN;
-}
-
-static int set_up(void **state)
-{
-	memset(&device, 0, sizeof(device));
-	return set_up_small(state);
-}
-
-#define DEVICE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
-static struct slate_stats figures(void)
-{
-	struct slate_stats s;
-
-	slate_flush();
-	slate_stats(&s);
-	assert_int_equal(s.total_pages, s.free_pages + s.cached_pages + s.object_pages +
-						s.manual_pages + s.metadata_pages +
-						s.reserved_pages + s.released_pages +
-						s.stack_pages);
-	return s;
-}
 
 /* ---- All at once ---- */
 
@@ -394,107 +342,6 @@ static void the_account_holds_meanwhile(void **state)
 	assert_int_equal(slate_validate(), 0);
 }
 
-/* ---- In the background ---- */
-
-static void polls(unsigned n)
-{
-	while (n-- > 0)
-		slate_poll();
-}
-
-static void no_pace_no_work(void **state)
-{
-	(void)state;
-	polls(50);
-	assert_int_equal(device.calls, 0);
-}
-
-static void down_to_the_goal_at_a_pace(void **state)
-{
-	size_t free_pages = figures().free_pages;
-	size_t goal = free_pages / 2;
-
-	(void)state;
-	slate_scavenge_pace(goal, 100);
-	slate_poll();
-	assert_int_equal(device.pages, CHUNK);
-	polls(100);
-	assert_true(free_pages - device.pages <= goal);
-	assert_true(free_pages - device.pages + CHUNK > goal);
-	assert_int_equal(slate_validate(), 0);
-}
-
-static void it_waits_until_more_than_the_slack_is_free(void **state)
-{
-	size_t free_pages = figures().free_pages;
-
-	(void)state;
-	slate_scavenge_pace(free_pages - CHUNK, 10000);
-	polls(20);
-	assert_int_equal(device.calls, 0);
-	/* an eighth and a chunk */
-	slate_scavenge_pace((free_pages - CHUNK) / 9 * 8 - 8, 10000);
-	polls(20);
-	assert_true(device.calls > 0);
-}
-
-static void it_goes_on_below_the_slack(void **state)
-{
-	size_t free_pages = figures().free_pages;
-	size_t goal = CHUNK;
-
-	(void)state;
-	slate_scavenge_pace(goal, 1);
-	polls(20);
-	assert_true(free_pages - device.pages <= goal);
-	/* a little comes back: not worth beginning again */
-	size_t calls = device.calls;
-	pfn_t run = slate_page_alloc(CHUNK - 1, NULL);
-
-	slate_page_free(run, CHUNK - 1);
-	polls(300);
-	assert_int_equal(device.calls, calls);
-}
-
-static void it_splits_no_small_runs(void **state)
-{
-	pfn_t run = slate_page_alloc(2000, NULL);
-
-	(void)state;
-	for (size_t i = 0; i < 2000; i += 2)
-		slate_page_free(pfn_add(run, i), 1);
-	slate_flush();
-	slate_scavenge_pace(0, 100000);
-	polls(1000);
-	for (size_t i = 0; i < device.calls; i++)
-		assert_true(device.n[i] >= 16);
-	assert_true(figures().free_pages + figures().reserved_pages >= 1000);
-	assert_int_equal(slate_validate(), 0);
-}
-
-static void it_rests_after_a_refusal(void **state)
-{
-	(void)state;
-	device.refuse_at = 1;
-	slate_scavenge_pace(0, 512);
-	polls(100);
-	assert_int_equal(device.calls, 1);
-	polls(200);
-	assert_true(device.calls > 1);
-}
-
-static void not_with_interrupts_off(void **state)
-{
-	(void)state;
-	slate_scavenge_pace(0, 512);
-	host_irq_set(false);
-	polls(10);
-	assert_int_equal(device.calls, 0);
-	host_irq_set(true);
-	polls(1);
-	assert_int_equal(device.calls, 1);
-}
-
 /* ---- Many operations ---- */
 
 #define RUNS 40
@@ -656,13 +503,6 @@ int main(void)
 		DEVICE(others_allocate_meanwhile),
 		DEVICE(nobody_frees_what_is_on_its_way),
 		DEVICE(the_account_holds_meanwhile),
-		DEVICE(no_pace_no_work),
-		DEVICE(down_to_the_goal_at_a_pace),
-		DEVICE(it_waits_until_more_than_the_slack_is_free),
-		DEVICE(it_goes_on_below_the_slack),
-		DEVICE(it_splits_no_small_runs),
-		DEVICE(it_rests_after_a_refusal),
-		DEVICE(not_with_interrupts_off),
 		DEVICE(any_order_keeps_the_account),
 		DEVICE(each_node_gives),
 		DEVICE(ragged_regions_give_all),
