@@ -187,8 +187,8 @@ COLD void *alloc_exchange(size_t size_bytes)
 	return object;
 }
 
-/* An object longer than any class, from this thread's cache. */
-COLD void *alloc_large(size_t size_bytes)
+/* From the bins of this thread's cache. */
+COLD void *alloc_binned(size_t size_bytes)
 {
 	if (size_bytes <= PTRDIFF_MAX && slot_fast != &slot_none) {
 		size_t pages = bytes_to_pages(size_bytes);
@@ -199,6 +199,16 @@ COLD void *alloc_large(size_t size_bytes)
 			return (void *)span->base;
 	}
 	return alloc_slow(size_bytes, GRANULE, 0);
+}
+
+/* An object longer than any class. A size that wraps is of no frames, which no span has. */
+static inline __attribute__((always_inline)) void *alloc_large(size_t size_bytes)
+{
+	struct largecache *cache = &slot_fast->large;
+
+	if (!largecache_is_hot(cache, bytes_to_pages(size_bytes)))
+		return alloc_binned(size_bytes);
+	return (void *)largecache_take_hot(cache)->base;
 }
 
 static inline __attribute__((always_inline)) void *alloc_fast(size_t size_bytes)
@@ -229,7 +239,7 @@ COLD void free_large_home(struct mspan *span)
 }
 
 /* False: not what it seems, for the slow way to report. */
-static bool free_large(void *object)
+static bool free_binned(void *object)
 {
 	struct mspan *span = arena_span_unchecked(object);
 
@@ -243,7 +253,7 @@ static bool free_large(void *object)
 COLD void free_slow(void *object)
 {
 	if (slot_fast != &slot_none && arena_class_at(object) == PAGECLASS_LARGE &&
-	    free_large(object))
+	    free_binned(object))
 		return;
 	if (!object || early_owns(object) || !ready())
 		return;
@@ -251,6 +261,29 @@ COLD void free_slow(void *object)
 	slot_count_free();
 	slate_free_slow(object);
 	slot_leave();
+}
+
+/*
+ * The thread's hot large object, which the arena map need not be asked about. The struct may serve
+ * another span by now: then it says so.
+ *
+ * A look at the state and a store, where the kernel has an atomic: a second free is found at once,
+ * but not that of another thread in the same few nanoseconds.
+ */
+static inline __attribute__((always_inline)) bool free_hot(void *object)
+{
+	struct largecache *cache = &slot_fast->large;
+	struct mspan *hot = cache->hot;
+
+	if (!hot || hot->base != (uintptr_t)object || hot->span_class != PAGECLASS_LARGE ||
+	    mspan_state(hot) != MSPAN_IN_USE)
+		return false;
+
+	if (!largecache_may_hold(largecache_held(cache) + largecache_weight(hot->pages)))
+		return false;
+	mspan_set_state(hot, MSPAN_CLAIMED);
+	largecache_keep_hot(cache, hot);
+	return true;
 }
 
 /* ---- The interface ---- */
@@ -281,7 +314,8 @@ EXPORT void free(void *object)
 			return;
 		}
 	}
-	free_slow(object);
+	if (!free_hot(object))
+		free_slow(object);
 }
 
 EXPORT void *calloc(size_t n, size_t size_bytes)

@@ -36,6 +36,18 @@ static size_t read(const _Atomic size_t *value)
 	return atomic_load_explicit(value, memory_order_relaxed);
 }
 
+/* A CPU that stops for good in between loses the span, and does not have it twice. */
+void largecache_cool(struct largecache *cache)
+{
+	struct mspan **bin = &cache->bins[largecache_bin(cache->hot->pages)];
+	size_t held = largecache_total(cache);
+
+	largecache_set_hot_held(cache, 0);
+	cache->hot->cache_next = *bin;
+	*bin = cache->hot;
+	largecache_set_held(cache, held);
+}
+
 /* ---- What goes home ---- */
 
 static struct mspan *evict_one(struct largecache *cache)
@@ -53,11 +65,13 @@ static struct mspan *evict_one(struct largecache *cache)
 	return span;
 }
 
-/* Take out spans until held is at most keep, n of them at most; chained. */
+/* Take out spans until no more than keep is held, n of them at most; chained. */
 static struct mspan *evict(struct largecache *cache, size_t keep, unsigned n)
 {
 	struct mspan *chain = NULL;
 
+	if (largecache_hot_held(cache) != 0)
+		largecache_cool(cache);
 	for (; n > 0 && largecache_held(cache) > keep; n--) {
 		struct mspan *span = evict_one(cache);
 
@@ -131,11 +145,14 @@ void largecache_poll(void)
 	unsigned long irq;
 	struct mcache *mine = percpu_hold(&irq);
 	struct largecache *cache = &mine->large;
-	size_t held = largecache_held(cache);
 	size_t limit = read(&largecache_limit);
 	struct mspan *evicted = NULL;
 
-	if (++cache->turn % POLL_PERIOD == 0 || held > limit) {
+	if (++cache->turn % POLL_PERIOD == 0 || largecache_total(cache) > limit) {
+		if (largecache_hot_held(cache) != 0)
+			largecache_cool(cache);
+
+		size_t held = largecache_held(cache);
 		size_t idle = cache->low < held ? cache->low : held;
 		size_t keep = held - (idle + 1) / 2;
 
@@ -192,14 +209,14 @@ void largecache_resume(void)
 
 size_t largecache_sum(void)
 {
-	size_t held = mcache_any_online ? 0 : read(&mcache_boot.large.held);
+	size_t held = mcache_any_online ? 0 : largecache_total(&mcache_boot.large);
 
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
 		/* acquire: pairs with the release in mcache_online() */
 		struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_acquire);
 
 		if (cache)
-			held += read(&cache->large.held);
+			held += largecache_total(&cache->large);
 	}
 	return held;
 }

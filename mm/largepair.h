@@ -17,7 +17,7 @@
 /* Spans of a bin that are looked at for the right length. */
 #define LARGECACHE_SEARCH 4u
 
-/* relaxed, both: the figure is this CPU's own; others read it for statistics */
+/* relaxed, all: the figures are this CPU's own; others read them for statistics */
 static inline size_t largecache_held(const struct largecache *cache)
 {
 	return atomic_load_explicit(&cache->held, memory_order_relaxed);
@@ -26,6 +26,16 @@ static inline size_t largecache_held(const struct largecache *cache)
 static inline void largecache_set_held(struct largecache *cache, size_t held)
 {
 	atomic_store_explicit(&cache->held, held, memory_order_relaxed);
+}
+
+static inline size_t largecache_hot_held(const struct largecache *cache)
+{
+	return atomic_load_explicit(&cache->hot_held, memory_order_relaxed);
+}
+
+static inline void largecache_set_hot_held(struct largecache *cache, size_t held)
+{
+	atomic_store_explicit(&cache->hot_held, held, memory_order_relaxed);
 }
 
 /* The number is LARGECACHE_BINS or more for what is too long to be kept, and that is beyond every
@@ -48,13 +58,68 @@ static inline struct mspan **largecache_find(struct mspan **place, size_t pages,
 	return NULL;
 }
 
+/* Is the hot span kept, and of so many frames? pages > 0. */
+static inline bool largecache_is_hot(const struct largecache *cache, size_t pages)
+{
+	return largecache_hot_held(cache) == largecache_weight(pages);
+}
+
+/* The hot span, which is kept: in use again. */
+static inline struct mspan *largecache_take_hot(struct largecache *cache)
+{
+	struct mspan *span = cache->hot;
+
+	largecache_set_hot_held(cache, 0);
+	mspan_set_state(span, MSPAN_IN_USE);
+	return span;
+}
+
+/* Keep the hot span, which is claimed. */
+static inline void largecache_keep_hot(struct largecache *cache, struct mspan *hot)
+{
+	largecache_set_hot_held(cache, largecache_weight(hot->pages));
+	mspan_set_state(hot, MSPAN_CACHED);
+}
+
+/* May so much be held? relaxed: see the limit's declaration */
+static inline bool largecache_may_hold(size_t held)
+{
+	return held <= atomic_load_explicit(&largecache_limit, memory_order_relaxed);
+}
+
+/* Out of the bins, or NULL; it is the hot one from now on. */
+static inline struct mspan *largecache_take_binned(struct largecache *cache, size_t pages,
+						   size_t align_bytes)
+{
+	if (largecache_hot_held(cache) != 0)
+		largecache_cool(cache);
+
+	struct mspan **place =
+		largecache_find(&cache->bins[largecache_bin(pages)], pages, align_bytes);
+
+	if (!place)
+		return NULL;
+
+	struct mspan *span = *place;
+	size_t held = largecache_held(cache) - largecache_weight(pages);
+
+	*place = span->cache_next;
+	list_node_init(&span->link);
+	largecache_set_held(cache, held);
+	if (held < cache->low)
+		cache->low = held;
+	cache->hot = span;
+	mspan_set_state(span, MSPAN_IN_USE);
+	return span;
+}
+
 /*
  * A span of exactly so many frames, in use again, its base a multiple of align_bytes; NULL when
  * there is none. Its contents are what the last owner left. Any context but NMI.
  */
 static inline struct mspan *largecache_take(size_t pages, size_t align_bytes)
 {
-	struct mspan *span = NULL;
+	struct mspan *span;
 	unsigned long irq;
 
 	if (pages >
@@ -63,20 +128,11 @@ static inline struct mspan *largecache_take(size_t pages, size_t align_bytes)
 
 	struct mcache *mine = percpu_hold(&irq);
 	struct largecache *cache = &mine->large;
-	struct mspan **place =
-		largecache_find(&cache->bins[largecache_bin(pages)], pages, align_bytes);
 
-	if (place) {
-		size_t held = largecache_held(cache) - largecache_weight(pages);
-
-		span = *place;
-		*place = span->cache_next;
-		list_node_init(&span->link);
-		largecache_set_held(cache, held);
-		if (held < cache->low)
-			cache->low = held;
-		mspan_set_state(span, MSPAN_IN_USE);
-	}
+	if (largecache_is_hot(cache, pages) && is_aligned(cache->hot->base, align_bytes))
+		span = largecache_take_hot(cache);
+	else
+		span = largecache_take_binned(cache, pages, align_bytes);
 	percpu_let_go(irq);
 	return span;
 }
@@ -87,16 +143,18 @@ static inline bool largecache_keep(struct mspan *span)
 	unsigned long irq;
 	struct mcache *mine = percpu_hold(&irq);
 	struct largecache *cache = &mine->large;
-	size_t held = largecache_held(cache) + largecache_weight(span->pages);
-	/* relaxed: see its declaration */
-	bool room = held <= atomic_load_explicit(&largecache_limit, memory_order_relaxed);
+	size_t weight = largecache_weight(span->pages);
+	size_t held = largecache_held(cache);
+	bool room = largecache_may_hold(held + largecache_hot_held(cache) + weight);
 
-	if (room) {
+	if (room && span == cache->hot) {
+		largecache_keep_hot(cache, span);
+	} else if (room) {
 		struct mspan **bin = &cache->bins[largecache_bin(span->pages)];
 
 		span->cache_next = *bin;
 		*bin = span;
-		largecache_set_held(cache, held);
+		largecache_set_held(cache, held + weight);
 		mspan_set_state(span, MSPAN_CACHED);
 	}
 	percpu_let_go(irq);

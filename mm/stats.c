@@ -178,7 +178,7 @@ bool slate_cpu_stats(unsigned cpu, struct slate_cpu_stats *stats)
 	for (unsigned order = 0; order < SLATE_STACK_ORDERS; order++)
 		stats->cached_bytes += mcache_cached(cache, MCACHE_STACK + order)
 				       << (SLATE_PAGE_SHIFT + order);
-	stats->cached_bytes += largecache_held_pages(counter(&cache->large.held))
+	stats->cached_bytes += largecache_held_pages(largecache_total(&cache->large))
 			       << SLATE_PAGE_SHIFT;
 	return true;
 }

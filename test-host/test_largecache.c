@@ -7,6 +7,7 @@
 
 #include "mm/largecache.h"
 #include "mm/mcache.h"
+#include "mm/mspan.h"
 
 #define FAR (256 * MIB)
 
@@ -120,13 +121,137 @@ static void a_few_of_the_bin_are_looked_at(void **state)
 		objects[i] = slate_alloc((16 + i) * 4096);
 	for (unsigned i = 0; i < 4; i++)
 		slate_free(objects[i]);
-	assert_ptr_equal(slate_alloc(16 * 4096), objects[0]);
 	slate_free(objects[4]);
-	slate_free(objects[0]);
 	assert_int_equal(kept_spans(), 5);
-	/* newest first: 16, 20, 19, 18, and 17 is the fifth */
-	assert_ptr_not_equal(slate_alloc(17 * 4096), objects[1]);
-	assert_ptr_equal(slate_alloc(18 * 4096), objects[2]);
+	/* newest first: 20, 19, 18, 17, and 16 is the fifth */
+	assert_ptr_not_equal(slate_alloc(16 * 4096), objects[0]);
+	assert_ptr_equal(slate_alloc(17 * 4096), objects[1]);
+}
+
+/* ---- The hot one ---- */
+
+static struct largecache *own(void)
+{
+	return &mcaches[port_cpu()]->large;
+}
+
+static void the_one_taken_last_touches_no_bin(void **state)
+{
+	void *object = slate_alloc(100000);
+	void *other;
+
+	(void)state;
+	slate_free(object);
+	assert_int_equal(own()->hot_held, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ptr_equal(slate_alloc(100000), object);
+		assert_int_equal(kept_spans(), 0);
+		assert_int_equal(slate_validate(), 0);
+		slate_free(object);
+		assert_int_equal(own()->hot_held, largecache_weight(25));
+		assert_int_equal(own()->held, 0);
+		assert_int_equal(kept_pages(), 25);
+		assert_int_equal(slate_validate(), 0);
+	}
+	/* until another one is found */
+	other = slate_alloc(300000);
+	slate_free(other);
+	assert_ptr_equal(slate_alloc(300000), other);
+	assert_int_equal(kept_pages(), 25);
+	slate_free(other);
+	assert_int_equal(own()->hot_held, largecache_weight(74));
+	assert_int_equal(kept_spans(), 2);
+	assert_int_equal(slate_validate(), 0);
+	slate_flush();
+	assert_int_equal(kept_spans(), 0);
+	assert_int_equal(free_and_metadata(), free_before);
+}
+
+/* Make the object of so many bytes hot, and taken. */
+static void *taken_hot(size_t size_bytes)
+{
+	void *object;
+
+	give(size_bytes);
+	object = slate_alloc(size_bytes);
+	assert_int_equal(own()->hot->base, (uintptr_t)object);
+	return object;
+}
+
+static void a_hot_one_that_others_free_is_not_found(void **state)
+{
+	void *object = taken_hot(100000);
+	struct mspan *hot = own()->hot;
+
+	(void)state;
+	host_cpu_online(1);
+	slate_free(object);
+	assert_int_equal(mspan_state(hot), MSPAN_CACHED);
+	host_cpu_set(0);
+	assert_ptr_equal(own()->hot, hot);
+	assert_ptr_not_equal(slate_alloc(100000), object);
+	host_cpu_set(1);
+	assert_ptr_equal(slate_alloc(100000), object);
+	slate_free(object);
+	assert_int_equal(slate_validate(), 0);
+	assert_int_equal(slate_cpu_offline(), SLATE_OK);
+	host_cpu_set(0);
+}
+
+static void a_hot_one_may_change_its_length(void **state)
+{
+	void *object = taken_hot(200000);
+
+	(void)state;
+	assert_ptr_equal(slate_realloc(object, 100000), object);
+	slate_free(object);
+	assert_int_equal(own()->hot_held, largecache_weight(25));
+	assert_ptr_not_equal(slate_alloc(200000), object);
+	assert_ptr_equal(slate_alloc(100000), object);
+}
+
+static void a_hot_one_is_found_by_alignment_too(void **state)
+{
+	void *objects[9];
+	void *aligned;
+
+	(void)state;
+	/* one that happens to lie badly */
+	for (unsigned i = 0; i < 9; i++)
+		objects[i] = slate_alloc(9 * 4096);
+	for (unsigned i = 0; i < 9; i++) {
+		if ((uintptr_t)objects[i] % 65536 == 0)
+			continue;
+		slate_free(objects[i]);
+		assert_ptr_equal(slate_alloc(9 * 4096), objects[i]);
+		slate_free(objects[i]);
+		assert_int_equal(own()->hot->base, (uintptr_t)objects[i]);
+		break;
+	}
+	assert_int_equal(own()->hot_held, largecache_weight(9));
+	aligned = slate_alloc_aligned(9 * 4096, 65536, 0);
+	assert_int_equal((uintptr_t)aligned % 65536, 0);
+	assert_int_equal(kept_pages(), 9);
+	slate_free(aligned);
+}
+
+/* It is part of what may be kept, makes room, and ages. */
+static void a_hot_one_counts(void **state)
+{
+	size_t limit = largecache_held_pages(largecache_limit);
+
+	(void)state;
+	slate_free(taken_hot(100 * 4096));
+	assert_int_equal(own()->hot_held, largecache_weight(100));
+	give((limit - 50) * 4096);
+	assert_int_equal(kept_pages(), limit - 50);
+	assert_int_equal(own()->hot_held, 0);
+	slate_flush();
+	slate_free(taken_hot(100 * 4096));
+	for (unsigned i = 0; i < 32 * 4; i++)
+		slate_poll();
+	assert_int_equal(kept_pages(), 0);
+	assert_int_equal(free_and_metadata(), free_before);
 }
 
 static void alignment_is_kept(void **state)
@@ -412,6 +537,11 @@ int main(void)
 		LARGE(a_pair_touches_no_frames),
 		LARGE(only_the_same_length_is_found),
 		LARGE(a_few_of_the_bin_are_looked_at),
+		LARGE(the_one_taken_last_touches_no_bin),
+		LARGE(a_hot_one_that_others_free_is_not_found),
+		LARGE(a_hot_one_may_change_its_length),
+		LARGE(a_hot_one_is_found_by_alignment_too),
+		LARGE(a_hot_one_counts),
 		LARGE(alignment_is_kept),
 		LARGE(what_is_found_again_is_zeroed),
 		LARGE(the_bound_holds),

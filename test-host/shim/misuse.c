@@ -41,16 +41,23 @@ static void large_twice(void)
 	free(victim);
 }
 
+/* By a thread that takes it from its cache and gives it back there. */
+static void hot_twice(void)
+{
+	free(malloc(3000000));
+	victim = malloc(3000000);
+	free(victim);
+	free(victim);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*fn)(void);
 	} crimes[] = {
-		{"foreign", foreign},
-		{"misaligned", misaligned},
-		{"twice", twice},
-		{"large-twice", large_twice},
+		{"foreign", foreign},         {"misaligned", misaligned}, {"twice", twice},
+		{"large-twice", large_twice}, {"hot-twice", hot_twice},
 	};
 
 	for (unsigned i = 0; argc > 1 && i < sizeof(crimes) / sizeof(crimes[0]); i++) {
