@@ -109,6 +109,17 @@ void fixalloc_free(struct fixalloc *fa, void *object)
 	mm_lock_release(&fa->lock, irq_state);
 }
 
+bool fixalloc_has_free(struct fixalloc *fa, const void *object)
+{
+	unsigned long irq_state = mm_lock_acquire(&fa->lock);
+	void *free = fa->free_list;
+
+	while (free && free != object)
+		free = *(void **)free;
+	mm_lock_release(&fa->lock, irq_state);
+	return free != NULL;
+}
+
 void fixalloc_feed(struct fixalloc *fa, void *chunk, size_t size_bytes)
 {
 	uintptr_t start = align_up((uintptr_t)chunk, fa->align_bytes);

@@ -28,6 +28,9 @@ void fixalloc_init(struct fixalloc *fa, const char *name, size_t elem_bytes, siz
 void *fixalloc_alloc(struct fixalloc *fa);
 void fixalloc_free(struct fixalloc *fa, void *object);
 
+/* Is it on the free list? Walks all of it under the lock: for whoever has stopped the others. */
+bool fixalloc_has_free(struct fixalloc *fa, const void *object);
+
 /*
  * Add a chunk, kept for ever. What is left of the former one goes onto the free list.
  */

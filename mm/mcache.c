@@ -208,6 +208,11 @@ void mcache_magazine_delete(magtop_t top)
 		fixalloc_free(&magazines, magazine_of(top));
 }
 
+bool mcache_magazine_is_free(const struct magazine *mag)
+{
+	return fixalloc_has_free(&magazines, mag);
+}
+
 /* Send home what a detached magazine holds; returns its empty top. */
 magtop_t mcache_magazine_flush(unsigned class, magtop_t top, const char *call)
 {

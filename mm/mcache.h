@@ -213,7 +213,8 @@ bool mcache_depot_holds(unsigned class, const void *value);
  * (class 0). All other CPUs stand still. */
 void mcache_for_each_cached(void (*fn)(unsigned class, void *value, void *arg), void *arg);
 
-/* Is it attached to a CPU, or in a depot? All other CPUs stand still. */
+/* Is it attached to a CPU, in a depot, or free? Otherwise a slow path has it in hand. All other
+ * CPUs stand still. */
 bool mcache_has_magazine(const struct magazine *mag);
 
 void mcache_reset(void);

@@ -43,6 +43,9 @@ static inline bool mcache_has_magazines(unsigned class)
  * attach it, or, when an interrupt handler was faster, both. The dummy is welcome. */
 magtop_t mcache_magazine_flush(unsigned class, magtop_t top, const char *call);
 void mcache_magazine_delete(magtop_t top);
+
+/* Was it deleted? What lies in its slots is old. All other CPUs stand still. */
+bool mcache_magazine_is_free(const struct magazine *mag);
 void mcache_put_back(enum mcache_side side, unsigned class, magtop_t top);
 
 /* A class's depot; send at most n of its magazines home. */

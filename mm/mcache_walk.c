@@ -139,5 +139,5 @@ bool mcache_has_magazine(const struct magazine *mag)
 		if (depot && (chain_has(depot->full, mag) || chain_has(depot->empty, mag)))
 			return true;
 	}
-	return false;
+	return mcache_magazine_is_free(mag);
 }

@@ -6,6 +6,7 @@
 #include <slate/port.h>
 
 #include "mm/arena.h"
+#include "mm/percpu.h"
 
 #define GROUPS 64
 
@@ -243,6 +244,21 @@ static void a_magazine_in_a_stopped_cpus_hands(void **state)
 	arena_set_class(pfn, 1, PAGECLASS_FREE);
 	assert_int_equal(collect(), HELD);
 	slate_page_free(pfn, 1);
+}
+
+/* Its slots still hold what was taken from it. */
+static void a_deleted_magazine_hides_nothing(void **state)
+{
+	void *stack[4] = {NULL};
+	unsigned class = 2 * sizeclass_of(64);
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		assert_non_null(slate_alloc(64));
+	stack[2] = magazine_of(mcache_top(&percpu_cache()->take[class]));
+	live[0] = (struct slate_live){(uintptr_t)stack, (uintptr_t)(stack + 4)};
+	assert_int_equal(scan(), 5);
+	assert_int_equal(collect(), 5);
 }
 
 static void free_objects_outside_their_spans_are_no_leaks(void **state)
@@ -487,6 +503,7 @@ int main(void)
 		CASE(what_frames_hold_counts_as_a_root_only),
 		CASE(used_parts_of_stacks),
 		CASE(a_magazine_in_a_stopped_cpus_hands),
+		CASE(a_deleted_magazine_hides_nothing),
 		CASE(free_objects_outside_their_spans_are_no_leaks),
 		CASE(more_than_the_mark_stack_holds),
 		CASE(finalizers_run_first_once_by_address),
