@@ -111,6 +111,12 @@ extern const bool arch_irq_enable_is_late;
 /* Where this CPU's last interrupt fell, as it was before the fixup. Interrupts off. */
 uintptr_t arch_interrupted_pc(void);
 
+/*
+ * The registers of what this CPU's last interrupt interrupted; on its stack, everything above is
+ * that code's, below lies what handles the interrupt. Not for NMIs. Interrupts off.
+ */
+const struct trap_frame *arch_interrupted_frame(void);
+
 /* Tests only: without the fixup (on = false) the entries resume where they were interrupted. */
 void arch_fixup_set(bool on);
 
@@ -137,10 +143,18 @@ bool arch_step_is_delicate(void);
 /* ---- Stacks and pages ---- */
 
 /*
- * The i-th range of the kernel's own data, but for the allocator's and the boot stack, which nobody
- * uses any more; false: no more.
+ * The i-th range of the kernel's own data in which pointers to objects are looked for; false: no
+ * more. Without the allocator's, the tests' (kernel.ld), and the boot stack, which nobody uses any
+ * more.
  */
 bool arch_data_range(unsigned i, uintptr_t *low, uintptr_t *high);
+
+/*
+ * Forget what is over: clear this stack from low, aligned to words, up to the caller's frame, and
+ * the registers that calls do not preserve, so that no old pointer is taken for one in use. low at
+ * or above the frame: the registers only.
+ */
+void arch_scrub(uintptr_t low);
 
 /* Call fn(arg) on another stack, whose pointer starts at stack_top, 16-byte aligned. */
 void arch_on_stack(void (*fn)(void *arg), void *arg, void *stack_top);

@@ -53,8 +53,9 @@ bool cmd_leaks(int argc, char **argv)
 {
 	static struct slate_leak groups[GROUPS];
 	struct slate_leaks leaks = {.list = groups, .capacity = GROUPS};
+	uint64_t most = UINT64_MAX;
 
-	if (argc != 1)
+	if (argc > 2 || (argc == 2 && !parse_number(argv[1], &most)))
 		return command_usage(argv[0]);
 	if (refused(argv[0], slate_leak_scan(&leaks)))
 		return false;
@@ -63,7 +64,7 @@ bool cmd_leaks(int argc, char **argv)
 	kprintf("leaks %zu\n", leaks.objects);
 	/* this table is a root, too */
 	memset(groups, 0, sizeof(groups));
-	return true;
+	return leaks.objects <= most;
 }
 
 bool cmd_collect(int argc, char **argv)

@@ -10,6 +10,7 @@
 #include "kernel/console.h"
 #include "kernel/fault.h"
 #include "kernel/main.h"
+#include "kernel/stack.h"
 
 static unsigned long long kib(size_t pages)
 {
@@ -181,19 +182,6 @@ static __attribute__((noinline)) uint64_t lose(uint64_t count, size_t size_bytes
 	return lost;
 }
 
-/*
- * No pointer to what was lost stays behind: on the stack, where the next call's frame may lie
- * unwritten, or in the registers of arguments, which a variadic function saves unread.
- */
-static __attribute__((noinline)) void wipe(uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d,
-					   uintptr_t e, uintptr_t f, uintptr_t g, uintptr_t h)
-{
-	volatile uintptr_t words[512];
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		words[i] = a | b | c | d | e | f | g | h;
-}
-
 bool cmd_leak(int argc, char **argv)
 {
 	uint64_t count, size_bytes, lost;
@@ -202,7 +190,7 @@ bool cmd_leak(int argc, char **argv)
 	    size_bytes > SIZE_MAX)
 		return command_usage(argv[0]);
 	lost = lose(count, (size_t)size_bytes);
-	wipe(0, 0, 0, 0, 0, 0, 0, 0);
+	stack_wipe();
 	if (lost < count) {
 		kprintf("no memory for %s bytes after %llu objects\n", argv[2],
 			(unsigned long long)lost);

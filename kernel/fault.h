@@ -23,7 +23,7 @@ enum fault_mode fault_arm(enum fault_mode mode, enum slate_crime expected);
 size_t fault_expected_count(void);
 size_t fault_other_count(void);
 
-/* The last expected report. */
+/* The last expected report, until FAULT_FATAL is armed. */
 struct slate_report fault_last(void);
 
 /* Print the callers of this function. */

@@ -78,6 +78,7 @@ bool ipi_call(unsigned cpu, void (*fn)(void *arg), void *arg)
 	atomic_store_explicit(&box->state, MAILBOX_POSTED, memory_order_release);
 	arch_ipi_send(cpu);
 	done = mailbox_wait(box);
+	box->arg = NULL; /* or the leak scan finds it here */
 	spinlock_release(&box->lock);
 	return done;
 }

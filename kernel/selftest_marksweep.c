@@ -3,10 +3,8 @@
  * selftest_marksweep.c - the leak scan and the collector on the real machine: roots in this
  * kernel's data, stacks and registers of all CPUs.
  *
- * What is lost here is allocated in functions of its own, whose stack is overwritten afterwards;
- * still, a word that somebody left in a gap of a frame may keep an object now and then, as with any
- * conservative scan. So many are lost at a time, a few may be missed, and each test has a size of
- * its own, for what the one before left to come to light later. None may be found that is held.
+ * What is lost here is allocated in functions of its own, and stack_wipe() follows each of them:
+ * then no word is left that could be taken for a pointer to it, and every count is exact.
  */
 #include <stdatomic.h>
 
@@ -16,20 +14,13 @@
 #include "arch/arch.h"
 #include "kernel/selftest.h"
 #include "kernel/smp.h"
+#include "kernel/stack.h"
 #include "kernel/tap.h"
 #include "lib/string.h"
 
 #define GROUPS 96
 
-static void *keep[64]; /* a root like all of this kernel's data */
-
-static __attribute__((noinline)) void wipe_stack(void)
-{
-	volatile uintptr_t words[1024];
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		words[i] = 0;
-}
+static void *keep[64]; /* a root while a test runs */
 
 /* Unreachable objects that slate_alloc(size_bytes) gave. */
 static __attribute__((noinline)) size_t lost(size_t size_bytes)
@@ -38,7 +29,7 @@ static __attribute__((noinline)) size_t lost(size_t size_bytes)
 	struct slate_leaks leaks = {.list = groups, .capacity = GROUPS};
 	size_t count = 0;
 
-	wipe_stack();
+	stack_wipe();
 	CHECK(slate_leak_scan(&leaks) == SLATE_OK);
 	for (size_t i = 0; i < leaks.count; i++) {
 		if (groups[i].object_bytes == slate_good_size(size_bytes))
@@ -52,34 +43,23 @@ static __attribute__((noinline)) size_t collect(void)
 {
 	struct slate_collected collected = {.objects = 0};
 
-	wipe_stack();
+	stack_wipe();
 	CHECK(slate_collect(&collected) == SLATE_OK);
 	return collected.objects;
 }
 
-/* Lost objects of that size before the test's own. */
-static size_t base;
-
-/* Of n lost objects at most so many may be kept by a stray word. */
-#define STRAY 4
-
-static bool about(size_t found, size_t n)
-{
-	found -= found < base ? found : base;
-	return found <= n && found + STRAY >= n;
-}
-
-static void begin(size_t size_bytes)
+static void end(void)
 {
 	memset(keep, 0, sizeof(keep));
-	collect();
-	base = lost(size_bytes);
+	slate_root_remove(keep);
 }
 
-/* None that the test holds is among them. */
-static bool none(size_t found)
+/* Nothing is lost, nothing is kept. */
+static void begin(void)
 {
-	return found <= base;
+	end();
+	CHECK(slate_root_add(keep, sizeof(keep)) == SLATE_OK);
+	collect();
 }
 
 static size_t free_and_metadata(void)
@@ -106,17 +86,19 @@ static void test_every_class(void)
 	const size_t count = sizeof(sizes) / sizeof(sizes[0]);
 	size_t before;
 
-	begin(8);
+	begin();
 	before = free_and_metadata();
 	for (size_t i = 0; i < count; i++) {
-		base = lost(sizes[i]);
+		CHECK(lost(sizes[i]) == 0);
 		lose(8, sizes[i], 0);
 		lose(8, sizes[i], SLATE_NOSCAN);
-		CHECK(about(lost(sizes[i]), 16));
+		stack_wipe();
+		CHECK(lost(sizes[i]) == 16);
 	}
-	CHECK(collect() + STRAY * count >= 16 * count);
-	CHECK(free_and_metadata() + STRAY * ((1 << 20) / SLATE_PAGE_SIZE) >= before);
+	CHECK(collect() == 16 * count);
+	CHECK(free_and_metadata() == before);
 	CHECK(slate_validate() == 0);
+	end();
 }
 
 /* Rings of two. */
@@ -137,14 +119,16 @@ static __attribute__((noinline)) void make_cycles(size_t n)
 
 static void test_cycle(void)
 {
-	begin(80);
+	begin();
 	make_cycles(20);
-	CHECK(none(lost(80)));
+	stack_wipe();
+	CHECK(lost(80) == 0);
 	memset(keep, 0, sizeof(keep));
-	CHECK(about(lost(80), 20));
-	CHECK(lost(5000) + STRAY >= 20);
-	collect();
-	CHECK(lost(80) <= base + STRAY);
+	CHECK(lost(80) == 20);
+	CHECK(lost(5000) == 20);
+	CHECK(collect() == 40);
+	CHECK(lost(80) == 0);
+	end();
 }
 
 static __attribute__((noinline)) void hide_in_noscan(void)
@@ -158,11 +142,12 @@ static __attribute__((noinline)) void hide_in_noscan(void)
 
 static void test_noscan(void)
 {
-	begin(200);
+	begin();
 	hide_in_noscan();
-	CHECK(about(lost(200), 30));
+	stack_wipe();
+	CHECK(lost(200) == 30);
 	slate_free(keep[0]);
-	keep[0] = NULL;
+	end();
 }
 
 /* ---- Held ---- */
@@ -182,25 +167,24 @@ static __attribute__((noinline)) void make_list(size_t length)
 
 static void test_interior(void)
 {
-	begin(48);
+	begin();
 	make_list(500);
-	CHECK(none(lost(48)));
+	stack_wipe();
+	CHECK(lost(48) == 0);
 	keep[1] = NULL;
-	/* a stray word keeps the part of the list behind it */
-	collect();
-	make_list(500);
-	CHECK(lost(48) <= base + 500);
-	keep[1] = NULL;
+	CHECK(lost(48) == 500);
+	end();
 }
 
 static void test_local(void)
 {
-	begin(320);
+	begin();
 
 	void *volatile object = slate_alloc(320);
 
-	CHECK(none(lost(320)));
+	CHECK(lost(320) == 0);
 	slate_free(object);
+	end();
 }
 
 /* Each other CPU has an object: in a register, or in its stack. */
@@ -250,11 +234,12 @@ static void test_other_cpus(void)
 		tap_skip("one CPU");
 		return;
 	}
-	begin(384);
+	begin();
 	atomic_store(&ready, 0);
 	atomic_store(&leave, false);
 	smp_run_all(hold_or_scan, NULL);
-	CHECK(none(found_meanwhile));
+	CHECK(found_meanwhile == 0);
+	end();
 }
 
 static __attribute__((noinline)) void hide_in_stack(void **stack)
@@ -269,14 +254,16 @@ static void test_sleeping_stack(void)
 {
 	void **stack = slate_stack_alloc(1);
 
-	begin(448);
+	begin();
 	CHECK(stack);
 	if (!stack)
 		return;
 	hide_in_stack(stack);
-	CHECK(none(lost(448)));
+	stack_wipe();
+	CHECK(lost(448) == 0);
 	slate_stack_free(stack);
-	CHECK(about(lost(448), 20));
+	CHECK(lost(448) == 20);
+	end();
 }
 
 /* ---- Records ---- */
@@ -298,30 +285,34 @@ static __attribute__((noinline)) void lose_with_finalizers(size_t n, void *arg)
 
 static void test_finalizers(void)
 {
-	begin(576);
+	begin();
 	finalizers = 0;
 	lose_with_finalizers(20, NULL);
-	CHECK(about(lost(576), 20));
+	stack_wipe();
+	CHECK(lost(576) == 20);
 	CHECK(finalizers == 0);
+	CHECK(collect() == 20);
+	CHECK(finalizers == 20);
+	CHECK(lost(576) == 0);
 	collect();
-	CHECK(finalizers + STRAY >= 20);
-	CHECK(lost(576) <= base + STRAY);
-	collect();
-	CHECK(finalizers <= 20);
+	CHECK(finalizers == 20);
+	end();
 }
 
 static void test_resurrection(void)
 {
-	begin(576);
+	begin();
 	finalizers = 0;
 	lose_with_finalizers(20, keep);
-	collect();
-	CHECK(finalizers + STRAY >= 20);
-	CHECK(lost(576) <= base + STRAY);
+	stack_wipe();
+	CHECK(collect() == 0);
+	CHECK(finalizers == 20);
+	CHECK(lost(576) == 0);
 	memset(keep, 0, sizeof(keep));
-	CHECK(about(lost(576), 20));
-	collect();
-	CHECK(finalizers <= 20);
+	CHECK(lost(576) == 20);
+	CHECK(collect() == 20);
+	CHECK(finalizers == 20);
+	end();
 }
 
 static uintptr_t hidden;
@@ -337,23 +328,26 @@ static __attribute__((noinline)) void keep_hidden(void)
 
 static void test_kept(void)
 {
-	begin(704);
+	begin();
 	keep_hidden();
-	CHECK(none(lost(704)));
+	stack_wipe();
+	CHECK(lost(704) == 0);
 	CHECK(slate_reachable((void *)~hidden) == 1);
 	slate_free((void *)~hidden);
+	end();
 }
 
 static void test_reclaim(void)
 {
-	begin(128 * 1024);
+	begin();
 	lose(32, 128 * 1024, 0);
-	wipe_stack();
+	stack_wipe();
 	size_t got = slate_reclaim(64);
 
-	CHECK(got >= 64);
+	CHECK(got >= 64 && got < 32 * 32);
 	got += slate_reclaim(32 * 32);
-	CHECK(got + STRAY * 32 >= 32 * 32);
+	CHECK(got == 32 * 32);
+	end();
 }
 
 const struct pure_test selftest_marksweep[] = {

@@ -8,6 +8,7 @@
 #include "kernel/command.h"
 #include "kernel/console.h"
 #include "kernel/line.h"
+#include "kernel/stack.h"
 #include "lib/string.h"
 
 #define SHELL_MAX_WORDS 32
@@ -39,14 +40,16 @@ static int split_words(char *text, char **words, int max)
 
 static bool run_command(char *text)
 {
-	char *words[SHELL_MAX_WORDS];
+	char *words[SHELL_MAX_WORDS] = {NULL}; /* no old words in it */
 	int count = split_words(text, words, SHELL_MAX_WORDS);
 
 	if (count == 0)
 		return true;
 	for (const struct command *c = commands; c->name; c++) {
-		if (strcmp(c->name, words[0]) == 0)
+		if (strcmp(c->name, words[0]) == 0) {
+			stack_wipe();
 			return c->run(count, words);
+		}
 	}
 	kprintf("%s: no such command; try help\n", words[0]);
 	return false;

@@ -92,6 +92,9 @@ static void worker_loop(struct worker *self)
 		}
 		arch_irq_enable();
 		fn(self->arg);
+		/* nothing of it is left for the leak scan to find */
+		self->arg = NULL;
+		stack_wipe();
 		/* release: what fn wrote is visible to the waiter; pairs with worker_wait() */
 		atomic_store_explicit(&self->fn, NULL, memory_order_release);
 	}

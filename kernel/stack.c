@@ -89,6 +89,16 @@ void *stack_top(void *stack, unsigned order)
 	return (char *)stack + (SLATE_PAGE_SIZE << order);
 }
 
+uintptr_t stack_deepest(void)
+{
+	struct slate_stack_info info;
+	uintptr_t low = UINTPTR_MAX;
+
+	if (slate_stack_find(__builtin_frame_address(0), &info))
+		low = (uintptr_t)info.stack + info.size_bytes - slate_stack_used(info.stack);
+	return low & ~(sizeof(low) - 1);
+}
+
 bool stack_report_overflow(uintptr_t address)
 {
 	struct slate_stack_info info;

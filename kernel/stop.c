@@ -29,13 +29,12 @@ static struct {
 } stop = {.lock = SPINLOCK_INIT};
 
 /*
- * The stack from this function's frame on: its caller has saved all registers that calls preserve
- * in its own, the others lie in the frame of the interrupt. Stacks that are none of the
- * allocator's lie in the kernel's image, which is a root.
+ * The stack from low on, its registers in it. Stacks that are none of the allocator's lie in the
+ * kernel's image, which is a root.
  */
-static __attribute__((noinline)) struct slate_live live_here(void)
+static struct slate_live live_from(const void *low)
 {
-	struct slate_live live = {.low = (uintptr_t)__builtin_frame_address(0)};
+	struct slate_live live = {.low = (uintptr_t)low};
 	struct slate_stack_info info;
 
 	live.high = live.low;
@@ -44,13 +43,14 @@ static __attribute__((noinline)) struct slate_live live_here(void)
 	return live;
 }
 
-__attribute__((noinline)) void stop_if_asked(void)
+void stop_if_asked(void)
 {
 	/* acquire: pairs with the release of whoever asks */
 	if (!atomic_load_explicit(&stop.asked, memory_order_acquire))
 		return;
-	__builtin_unwind_init();
-	stop.live[arch_cpu()] = live_here();
+	/* of the code that was interrupted, not of what handles the interrupt: gaps in its frames
+	 * hold old words */
+	stop.live[arch_cpu()] = live_from(arch_interrupted_frame());
 	/* release: the entry above is visible; pairs with the acquire in all_stand() */
 	atomic_fetch_add_explicit(&stop.standing, 1, memory_order_release);
 	/* acquire: what the caller changed meanwhile is visible; pairs with the release in let_go()
@@ -103,8 +103,9 @@ port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg
 	atomic_store_explicit(&stop.asked, true, memory_order_release);
 	stand = all_stand(self);
 	if (stand) {
+		/* the registers that calls preserve are saved in this frame */
 		__builtin_unwind_init();
-		live[self] = live_here();
+		live[self] = live_from(__builtin_frame_address(0));
 		fn(live, SLATE_MAX_CPUS, arg);
 	}
 	let_go();

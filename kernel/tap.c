@@ -14,6 +14,7 @@
 #include "kernel/console.h"
 #include "kernel/fault.h"
 #include "kernel/smp.h"
+#include "kernel/stack.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/mmdebug.h"
@@ -76,6 +77,7 @@ static bool run_to_end(const struct pure_test *test)
 	if (arch_jump_set(&escape))
 		return false;
 	escape_valid = true;
+	stack_wipe();
 	test->run();
 	escape_valid = false;
 	return true;

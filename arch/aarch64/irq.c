@@ -42,9 +42,11 @@ bool arch_irq_enabled(void)
 	return !(reg_read(daif) & DAIF_IRQ);
 }
 
-/* A masked interrupt that is pending ends the wait, too: none is lost in between. */
+/* A masked interrupt that is pending ends the wait, too: none is lost in between. Who waits holds
+ * nothing in registers. */
 void arch_idle(void)
 {
+	arch_scrub(UINTPTR_MAX);
 	__asm__ volatile("msr daifset, #2\n\t"
 			 "dsb sy\n\t"
 			 "wfi\n\t"

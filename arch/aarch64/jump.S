@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jump.S - changes of the stack: arch_on_stack(), and arch_jump_set() and arch_jump(): the callee-saved registers of the AAPCS64 (x19-x28, frame pointer, link
+ * jump.S - changes of the stack: arch_on_stack(), arch_scrub(), and arch_jump_set() and arch_jump(): the callee-saved registers of the AAPCS64 (x19-x28, frame pointer, link
  * register) and the stack. Floating point registers are not used by the kernel.
  */
 	.text
@@ -41,6 +41,19 @@ arch_on_stack:
 	blr x9
 	mov sp, x29
 	ldp x29, x30, [sp], #16
+	ret
+
+/* void arch_scrub(uintptr_t low): nothing else is written, so an interrupt may come at any point. */
+	.globl arch_scrub
+arch_scrub:
+	mov x1, sp
+	b 2f
+1:	str xzr, [x0], #8
+2:	cmp x0, x1
+	b.lo 1b
+	.irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
+	mov x\n, #0
+	.endr
 	ret
 
 	.section .note.GNU-stack, "", %progbits

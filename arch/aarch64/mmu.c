@@ -32,7 +32,7 @@
 
 extern uint64_t table_kernel_l0[TABLE_ENTRIES]; /* start.S */
 /* kernel.ld */
-extern const char image_start[], data_start[], mm_bss_start[];
+extern const char image_start[], roots_start[], roots_end[];
 
 static uint64_t pool[POOL_TABLES][TABLE_ENTRIES] __attribute__((aligned(TABLE_BYTES)));
 static size_t pool_used;
@@ -205,8 +205,8 @@ void mmu_unmap_dtb(void)
 
 bool arch_data_range(unsigned i, uintptr_t *low, uintptr_t *high)
 {
-	*low = (uintptr_t)data_start;
-	*high = (uintptr_t)mm_bss_start;
+	*low = (uintptr_t)roots_start;
+	*high = (uintptr_t)roots_end;
 	return i == 0;
 }
 

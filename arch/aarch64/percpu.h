@@ -13,6 +13,8 @@
 
 #include "arch/aarch64/layout.h"
 
+struct trap_frame;
+
 /* For what the allocator may want to keep at a fixed distance from TPIDR_EL1. */
 #define PERCPU_SLATE_BYTES 192
 
@@ -38,6 +40,7 @@ struct percpu {
 	uint64_t nmi_depth;    /* FIQs that are being handled, and what stands in for one */
 	uintptr_t interrupted; /* where the last interrupt fell, not fixed up */
 	alignas(64) unsigned char slate[PERCPU_SLATE_BYTES];
+	const struct trap_frame *interrupted_frame; /* the registers that it saved */
 };
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ
 _Static_assert(offsetof(struct percpu, slate) == SLATE_PERCPU_OFFSET, "the allocator's word");

@@ -54,6 +54,11 @@ uintptr_t arch_interrupted_pc(void)
 	return percpu_self()->interrupted;
 }
 
+const struct trap_frame *arch_interrupted_frame(void)
+{
+	return percpu_self()->interrupted_frame;
+}
+
 static const char *data_abort_name(unsigned status)
 {
 	if (status == 0x21)
@@ -152,6 +157,7 @@ void trap_dispatch(struct trap_frame *frame, unsigned kind)
 		return;
 	case TRAP_IRQ:
 		percpu_self()->interrupted = frame->raw_pc;
+		percpu_self()->interrupted_frame = frame;
 		irq_handle();
 		return;
 	case TRAP_FIQ:

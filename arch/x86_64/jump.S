@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jump.S - changes of the stack: arch_on_stack(), and arch_jump_set() and arch_jump(): the callee-saved registers of the System V ABI, the stack and the return
+ * jump.S - changes of the stack: arch_on_stack(), arch_scrub(), and arch_jump_set() and arch_jump(): the callee-saved registers of the System V ABI, the stack and the return
  * address.
  */
 	.text
@@ -42,6 +42,25 @@ arch_on_stack:
 	call *%rax
 	mov %rbp, %rsp
 	pop %rbp
+	ret
+
+/* void arch_scrub(uintptr_t low): nothing else is written, so an interrupt may come at any point. */
+	.globl arch_scrub
+arch_scrub:
+	xor %eax, %eax
+	jmp 2f
+1:	mov %rax, (%rdi)
+	add $8, %rdi
+2:	cmp %rsp, %rdi
+	jb 1b
+	xor %ecx, %ecx
+	xor %edx, %edx
+	xor %esi, %esi
+	xor %edi, %edi
+	xor %r8d, %r8d
+	xor %r9d, %r9d
+	xor %r10d, %r10d
+	xor %r11d, %r11d
 	ret
 
 	.section .note.GNU-stack, "", @progbits

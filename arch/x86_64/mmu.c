@@ -63,7 +63,8 @@ static size_t device_pages; /* mapped so far */
 static uint64_t direct_limit = SIZE_4G;
 
 /* kernel.ld, start.S */
-extern const char text_end[], data_end[], mm_bss_start[], boot_stack_guard[], boot_stack_top[];
+extern const char text_end[], data_end[], roots_start[], roots_end[];
+extern const char boot_stack_guard[], boot_stack_top[];
 
 uint64_t mmu_image_phys(const void *symbol)
 {
@@ -223,11 +224,11 @@ volatile void *mmu_map_device(uint64_t pa, size_t size_bytes)
 	return (volatile void *)(va + (pa - first));
 }
 
-/* Below and above the boot stack and its guard page. */
+/* Below and above the boot stack and its guard page. The areas of the CPUs hold no objects. */
 bool arch_data_range(unsigned i, uintptr_t *low, uintptr_t *high)
 {
-	*low = (uintptr_t)(i == 0 ? rodata_end : boot_stack_top);
-	*high = (uintptr_t)(i == 0 ? boot_stack_guard : mm_bss_start);
+	*low = (uintptr_t)(i == 0 ? roots_start : boot_stack_top);
+	*high = (uintptr_t)(i == 0 ? boot_stack_guard : roots_end);
 	return i < 2;
 }
 

@@ -24,6 +24,8 @@ struct tss {
 } __attribute__((packed));
 _Static_assert(sizeof(struct tss) == 104, "fixed by the architecture");
 
+struct trap_frame;
+
 /* For what the allocator may want to keep at a fixed distance from the GS base. */
 #define PERCPU_SLATE_BYTES 192
 
@@ -39,6 +41,7 @@ struct percpu {
 	uint64_t timer_period; /* in TSC ticks: a periodic timer made of deadlines; 0: none */
 	uint64_t nmi_depth;    /* NMIs that are being handled, and what stands in for one */
 	uintptr_t interrupted; /* where the last interrupt fell, not fixed up */
+	const struct trap_frame *interrupted_frame; /* the registers that it saved */
 	alignas(64) unsigned char slate[PERCPU_SLATE_BYTES];
 	alignas(64) uint64_t gdt[5];
 	struct tss tss;

@@ -92,6 +92,11 @@ uintptr_t arch_interrupted_pc(void)
 	return percpu_self()->interrupted;
 }
 
+const struct trap_frame *arch_interrupted_frame(void)
+{
+	return percpu_self()->interrupted_frame;
+}
+
 static unsigned vector_ist(unsigned vector)
 {
 	switch (vector) {
@@ -176,6 +181,7 @@ void trap_dispatch(struct trap_frame *frame)
 
 	if (frame->vector >= EXCEPTION_COUNT) {
 		percpu_self()->interrupted = pc;
+		percpu_self()->interrupted_frame = frame;
 		interrupt_dispatch(frame);
 		return;
 	}
@@ -215,9 +221,13 @@ bool arch_irq_enabled(void)
 	return flags_read() & RFLAGS_IF;
 }
 
-/* sti takes effect one instruction later: nothing comes between it and hlt. */
+/*
+ * sti takes effect one instruction later: nothing comes between it and hlt. Who waits holds nothing
+ * in registers.
+ */
 void arch_idle(void)
 {
+	arch_scrub(UINTPTR_MAX);
 	__asm__ volatile("sti; hlt" : : : "memory");
 }
 
