@@ -52,7 +52,7 @@ boot() {
 run() {
 	local name=$1 arch=$2
 	shift 2
-	boot "$name" ./qemu-run.sh --arch "$arch" --timeout 400 --run "mem; selftest; stress $seconds" "$@"
+	boot "$name" ./qemu-run.sh --arch "$arch" --timeout 400 --run "mem; selftest; stress $seconds; leaks 0" "$@"
 }
 
 # The self test fills all memory. Where this machine has less, the big one boots, but without that.
@@ -63,7 +63,7 @@ big() {
 	if [ "$host_gib" -ge 7 ]; then
 		run "$name" "$arch" "$@"
 	else
-		boot "$name" ./qemu-run.sh --arch "$arch" --timeout 400 --run "mem; selftest object; stress $seconds" "$@"
+		boot "$name" ./qemu-run.sh --arch "$arch" --timeout 400 --run "mem; selftest object; stress $seconds; leaks 0" "$@"
 	fi
 }
 
@@ -113,8 +113,8 @@ table() {
 	for arch in x86_64 aarch64; do
 		run $arch-1-cpu $arch --smp 1
 		# from 5 seconds on stress wants to have met every kind of operation
-		boot $arch-4-cpus ./qemu-run.sh --arch $arch --smp 4 --timeout 400 --run "mem; selftest; stress $full"
-		boot $arch-24-cpus-stress ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 --run "stress $full; leaks"
+		boot $arch-4-cpus ./qemu-run.sh --arch $arch --smp 4 --timeout 400 --run "mem; selftest; stress $full; leaks 0"
+		boot $arch-24-cpus-stress ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 --run "stress $full; leaks 0"
 		run $arch-4-cpus-debug $arch --smp 4 DEBUG=1
 		run $arch-64M $arch --smp 2 --memory 64M
 		run $arch-3G $arch --smp 2 --memory 3G
@@ -148,7 +148,7 @@ table() {
 	for arch in x86_64 aarch64; do
 		boot $arch-gdb timeout -k 10 200 tools/test-gdb.sh $arch
 		boot $arch-owners must_say '^owner bytes [0-9]+ allocs [0-9]+ failed [0-9]+ kernel/stress' \
-			./qemu-run.sh --arch $arch --smp 2 --timeout 100 TRACK=1 TRACE=1 --run 'selftest owners; selftest trace; stress 1; owners'
+			./qemu-run.sh --arch $arch --smp 2 --timeout 100 TRACK=1 TRACE=1 --run 'selftest owners; selftest trace; stress 1; leaks 0; owners'
 		boot $arch-replay timeout -k 10 200 tools/test-replay.sh $arch
 	done
 	[ "$long" -eq 0 ] || long_table
@@ -161,7 +161,7 @@ long_table() {
 	for arch in x86_64 aarch64; do
 		run $arch-24-cpus $arch --smp 24 --memory 2G
 		boot $arch-24-cpus-seeds ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 \
-			--run 'stress 10 2; stress 10 3; stress 10 4; stress 10 5; stress 10 6; stress 10 7'
+			--run 'stress 10 2; stress 10 3; stress 10 4; stress 10 5; stress 10 6; stress 10 7; leaks 0'
 		run $arch-24-cpus-debug $arch --smp 24 --memory 2G DEBUG=1
 		run $arch-numa-4 $arch --smp 8 --memory 2G --numa 4
 		boot $arch-1T ./qemu-run.sh --arch $arch --smp 2 --memory 1T --timeout 200 --run 'mem; stats'
