@@ -70,7 +70,7 @@ help:
 #help
 #help Variables
 #help   ARCH=x86_64|aarch64|arm   default x86_64; arm: lib only
-#help   DEBUG=1                   mode debug: assertions, lock ranks
+#help   DEBUG=1                   mode debug: assertions, lock ranks, witnesses of each object
 #help   PROTECT=irqoff            a kernel that masks interrupts instead of restartable sequences
 #help   TRACK=1                   count each call site of the demo kernel (owners)
 #help   TRACE=1                   record allocations and frees on demand (trace)

@@ -16,6 +16,7 @@
 #include "kernel/tap.h"
 #include "mm/mcache.h"
 #include "mm/sizeclass.h"
+#include "mm/witness.h"
 
 #define STACK_ORDER 2
 #define SIZE        64
@@ -177,6 +178,8 @@ static bool two_cpus(void)
 	other = smp_next(arch_cpu());
 	if (other == arch_cpu())
 		tap_skip("a task can go nowhere on one CPU");
+	else if (witness_is_on())
+		tap_skip("with witnesses nobody runs through the sequences");
 	else if (SLATE_PROTECT != SLATE_PROTECT_RSEQ)
 		tap_skip("there are no sequences to restart");
 	else

@@ -6,6 +6,7 @@
 #include "mm/mcache.h"
 #include "mm/object.h"
 #include "mm/trace.h"
+#include "mm/watch.h"
 #include "lib/string.h"
 
 size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags)
@@ -13,8 +14,16 @@ size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags)
 	bool is_tiny = object_is_tiny(size_bytes, 0, flags);
 	size_t got = 0;
 
+#if SLATE_DEBUG
+	while (witness_is_on() && got < n) {
+		out[got] = watch_alloc(size_bytes, 0, flags, TRACE_CALLER);
+		if (!out[got])
+			return got;
+		got++;
+	}
+#endif
 	if (!is_tiny && size_bytes <= SIZECLASS_MAX_BYTES && !(flags & SLATE_ANYCTX) &&
-	    !port_in_nmi() && n > 0) {
+	    !port_in_nmi() && n > got) {
 		unsigned noscan = flags & SLATE_NOSCAN ? 1 : 0;
 
 		/* The first one by the ordinary way: it knows about start-up and about drains. */

@@ -28,6 +28,7 @@
 #include "mm/roots.h"
 #include "mm/shrinker.h"
 #include "mm/tiny.h"
+#include "mm/watch.h"
 
 /*
  * One CPU comes online at a time. It has no rank and no part in the order of locks: it is taken
@@ -290,6 +291,7 @@ int slate_init(const struct slate_init_params *params)
 	mcentral_init_all();
 	kcache_reset();
 	shrinker_init();
+	watch_init();
 
 	int status = take_boot_map(params);
 

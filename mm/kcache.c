@@ -18,6 +18,7 @@
 #include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
+#include "mm/witness.h"
 
 #define RESERVE_SLOTS 31u
 
@@ -32,9 +33,12 @@ struct kcache {
 	bool taken;                        /* (cache_list) */
 	const char *name;                  /* (const) */
 	void (*constructor)(void *object); /* (const) */
-	struct mm_lock lock;               /* RANK_STACK_POOL */
-	struct reserve_block *reserve;     /* (lock) only the first block is partly full */
-	size_t reserve_count;              /* (lock) objects in all blocks */
+#if SLATE_DEBUG
+	size_t size_bytes; /* (const) as asked for */
+#endif
+	struct mm_lock lock;           /* RANK_STACK_POOL */
+	struct reserve_block *reserve; /* (lock) only the first block is partly full */
+	size_t reserve_count;          /* (lock) objects in all blocks */
 };
 
 static struct mm_lock cache_list; /* RANK_KCACHE_LIST */
@@ -193,6 +197,16 @@ static void place_leave(struct kcache *cache)
 	mm_lock_release(&cache_list, irq);
 }
 
+/* With a red zone in debug builds, if it still fits a span. */
+static bool plan_span(size_t size_bytes, size_t align_bytes, struct spanclass *plan)
+{
+	size_t zone_bytes = witness_is_on() ? WITNESS_ZONE_MIN : 0;
+
+	if (zone_bytes > 0 && spanclass_plan(align_up(size_bytes + zone_bytes, align_bytes), plan))
+		return true;
+	return spanclass_plan(align_up(size_bytes, align_bytes), plan);
+}
+
 struct slate_cache *slate_cache_create(const struct slate_cache_params *params)
 {
 	size_t align_bytes = params->align_bytes ? params->align_bytes : OBJECT_ALIGN_MIN;
@@ -205,7 +219,7 @@ struct slate_cache *slate_cache_create(const struct slate_cache_params *params)
 		return NULL;
 	if (align_bytes < OBJECT_ALIGN_MIN)
 		align_bytes = OBJECT_ALIGN_MIN;
-	if (!spanclass_plan(align_up(params->size_bytes, align_bytes), &plan))
+	if (!plan_span(params->size_bytes, align_bytes, &plan))
 		return NULL;
 
 	struct kcache *cache = place_take();
@@ -216,6 +230,9 @@ struct slate_cache *slate_cache_create(const struct slate_cache_params *params)
 
 	cache->name = params->name ? params->name : "";
 	cache->constructor = params->constructor;
+#if SLATE_DEBUG
+	cache->size_bytes = params->size_bytes;
+#endif
 	cache->front = (struct slate_cache){MCACHE_TAKE + class, MCACHE_GIVE + class};
 	mm_lock_init(&cache->lock, RANK_STACK_POOL);
 	spanclass_typed[class - SPANCLASS_TYPED] = plan;
@@ -258,6 +275,18 @@ void kcache_reconstruct(unsigned span_class, void *object)
 	if (cache && cache->constructor)
 		cache->constructor(object);
 }
+
+#if SLATE_DEBUG
+size_t kcache_size(unsigned span_class)
+{
+	return kcache_of(span_class)->size_bytes;
+}
+
+bool kcache_is_constructed(unsigned span_class)
+{
+	return kcache_of(span_class)->constructor != NULL;
+}
+#endif
 
 void kcache_reset(void)
 {

@@ -16,6 +16,12 @@ void kcache_reconstruct(unsigned span_class, void *object);
 /* Every object that was put aside, under its cache's lock. */
 void kcache_for_each_reserved(void (*fn)(void *object, void *arg), void *arg);
 
+#if SLATE_DEBUG
+/* Of an existing cache: the size that its creator asked for; has it a constructor? */
+size_t kcache_size(unsigned span_class);
+bool kcache_is_constructed(unsigned span_class);
+#endif
+
 void kcache_reset(void);
 
 #endif

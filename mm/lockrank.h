@@ -21,7 +21,8 @@ enum lock_rank {
 	RANK_PROFILE,
 	RANK_STACK_POOL,
 	RANK_FIXALLOC,
-	RANK_SHRINKER, /* the list of shrinkers */
+	RANK_QUARANTINE, /* debug builds: objects that wait for their next owner */
+	RANK_SHRINKER,   /* the list of shrinkers */
 	RANK_CONSOLE,
 	RANK_COUNT
 };

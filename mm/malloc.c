@@ -23,6 +23,7 @@
 #include "mm/reclaim.h"
 #include "mm/tiny.h"
 #include "mm/trace.h"
+#include "mm/watch.h"
 #include "mm/words.h"
 #include "mm/zeroer.h"
 
@@ -165,6 +166,7 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
  * frame. */
 __attribute__((noinline)) void *slate_alloc_slow(size_t size_bytes)
 {
+	WATCH_RETURN(watch_alloc(size_bytes, 0, 0, TRACE_CALLER));
 	if (trace_is_on())
 		return object_alloc_traced(size_bytes, 0, 0, TRACE_CALLER);
 	if (size_bytes > SIZECLASS_SMALL_MAX)
@@ -180,6 +182,7 @@ __attribute__((noinline)) void *slate_alloc_slow(size_t size_bytes)
 
 void *(slate_zalloc)(size_t size_bytes)
 {
+	WATCH_RETURN(watch_alloc(size_bytes, 0, SLATE_ZERO, TRACE_CALLER));
 	if (size_bytes > WORDS_SMALL_BYTES)
 		return slate_alloc_flags(size_bytes, SLATE_ZERO);
 
@@ -192,6 +195,7 @@ void *(slate_zalloc)(size_t size_bytes)
 
 void *slate_alloc_flags(size_t size_bytes, unsigned flags)
 {
+	WATCH_RETURN(watch_alloc(size_bytes, 0, flags, TRACE_CALLER));
 	return trace_is_on() ? object_alloc_traced(size_bytes, 0, flags, TRACE_CALLER)
 			     : object_alloc(size_bytes, 0, flags);
 }
@@ -200,14 +204,15 @@ void *slate_alloc_aligned(size_t size_bytes, size_t align_bytes, unsigned flags)
 {
 	if (align_bytes == 0 || (align_bytes & (align_bytes - 1)))
 		return NULL;
+	WATCH_RETURN(watch_alloc(size_bytes, align_bytes, flags, TRACE_CALLER));
 	return trace_is_on() ? object_alloc_traced(size_bytes, align_bytes, flags, TRACE_CALLER)
 			     : object_alloc(size_bytes, align_bytes, flags);
 }
 
 /* ---- Free ---- */
 
-static void report_pointer(enum slate_crime crime, const char *call, const char *detail,
-			   const void *object, size_t size_bytes, const struct mspan *span)
+void object_report(enum slate_crime crime, const char *call, const char *detail, const void *object,
+		   size_t size_bytes, const struct mspan *span)
 {
 	struct slate_report report = {
 		.crime = crime,
@@ -219,7 +224,7 @@ static void report_pointer(enum slate_crime crime, const char *call, const char 
 
 	if (span) {
 		report.object = mspan_object_start(span, (uintptr_t)object);
-		report.object_bytes = span->elem_bytes;
+		report.object_bytes = witness_asked_bytes(span, report.object);
 		report.span_base = span->base;
 		report.span_pages = span->pages;
 	}
@@ -234,25 +239,24 @@ static void free_large(void *object, const char *call)
 	struct mspan *span = arena_span_unchecked(object);
 
 	if (!span) {
-		report_pointer(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
-			       0, NULL);
+		object_report(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
+			      0, NULL);
 	} else if (span->base != (uintptr_t)object) {
-		report_pointer(SLATE_CRIME_INTERIOR, call,
-			       "the pointer is not the start of the large object", object, 0, span);
+		object_report(SLATE_CRIME_INTERIOR, call,
+			      "the pointer is not the start of the large object", object, 0, span);
 	} else if (port_in_nmi()) {
 		mcache_defer(object);
 	} else if (span->specials && !onfree_release(span, object, call)) {
 		return;
 	} else if (!mspan_claim(span)) {
-		report_pointer(SLATE_CRIME_DOUBLE_FREE, call,
-			       "the large object is free already, or being freed", object, 0, span);
+		object_report(SLATE_CRIME_DOUBLE_FREE, call,
+			      "the large object is free already, or being freed", object, 0, span);
 	} else if (!largecache_give(span)) {
 		mheap_free_span(span);
 	}
 }
 
-/* The class of the object's span where its frames are marked, too; else the class byte. */
-static unsigned object_class(const void *object)
+unsigned object_class(const void *object)
 {
 	unsigned class = arena_class(virt_to_pfn(object));
 	const struct mspan *span = class == PAGECLASS_SLOW ? arena_span(virt_to_pfn(object)) : NULL;
@@ -280,13 +284,13 @@ static void free_marked(void *object, const char *call)
 	unsigned class = span ? span->span_class : PAGECLASS_NONE;
 
 	if (!spanclass_is_size(class) && !spanclass_is_typed(class)) {
-		report_pointer(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
-			       0, NULL);
+		object_report(SLATE_CRIME_DOUBLE_FREE, call, "the frames are free already", object,
+			      0, NULL);
 	} else if (!object_check(object, call)) {
 		return;
 	} else if (mspan_object_start(span, (uintptr_t)object) != (uintptr_t)object) {
-		report_pointer(SLATE_CRIME_INTERIOR, call,
-			       "the pointer is not the start of an object", object, 0, span);
+		object_report(SLATE_CRIME_INTERIOR, call,
+			      "the pointer is not the start of an object", object, 0, span);
 	} else if (port_in_nmi()) {
 		mcache_defer(object);
 	} else if (onfree_release(span, object, call)) {
@@ -303,8 +307,8 @@ static void free_typed(void *object, const char *call)
 	struct mspan *span = arena_span(virt_to_pfn(object));
 
 	if (!span || mspan_object_start(span, (uintptr_t)object) != (uintptr_t)object)
-		report_pointer(SLATE_CRIME_INTERIOR, call,
-			       "the pointer is not the start of a cache's object", object, 0, span);
+		object_report(SLATE_CRIME_INTERIOR, call,
+			      "the pointer is not the start of a cache's object", object, 0, span);
 	else
 		give_object(object, span->span_class, call);
 }
@@ -351,22 +355,22 @@ static void free_special(void *object, unsigned class, const char *call)
 		free_tiny(object, call);
 		break;
 	case PAGECLASS_NONE:
-		report_pointer(SLATE_CRIME_FOREIGN, call,
-			       "the address lies in no memory that was added", object, 0, NULL);
+		object_report(SLATE_CRIME_FOREIGN, call,
+			      "the address lies in no memory that was added", object, 0, NULL);
 		break;
 	case PAGECLASS_FREE:
-		report_pointer(SLATE_CRIME_NOT_OBJECT, call,
-			       "the frame holds no objects: free, or a frame run", object, 0, NULL);
+		object_report(SLATE_CRIME_NOT_OBJECT, call,
+			      "the frame holds no objects: free, or a frame run", object, 0, NULL);
 		break;
 	default:
 		if (class == PAGECLASS_STACK || class - PAGECLASS_STACK_HEAD < SLATE_STACK_ORDERS) {
-			report_pointer(SLATE_CRIME_NOT_OBJECT, call,
-				       "the frame is a stack's: slate_stack_free() takes it",
-				       object, 0, NULL);
+			object_report(SLATE_CRIME_NOT_OBJECT, call,
+				      "the frame is a stack's: slate_stack_free() takes it", object,
+				      0, NULL);
 			break;
 		}
-		report_pointer(SLATE_CRIME_NOT_OBJECT, call, "the frame is the allocator's own",
-			       object, 0, NULL);
+		object_report(SLATE_CRIME_NOT_OBJECT, call, "the frame is the allocator's own",
+			      object, 0, NULL);
 		break;
 	}
 }
@@ -378,16 +382,16 @@ static void free_special(void *object, unsigned class, const char *call)
 static bool object_check(void *object, const char *call)
 {
 	if ((uintptr_t)object & (OBJECT_ALIGN_MIN - 1)) {
-		report_pointer(SLATE_CRIME_MISALIGNED, call, "objects are aligned to 8 bytes",
-			       object, 0, arena_span(virt_to_pfn(object)));
+		object_report(SLATE_CRIME_MISALIGNED, call, "objects are aligned to 8 bytes",
+			      object, 0, arena_span(virt_to_pfn(object)));
 		return false;
 	}
 #if SLATE_DEBUG
 	const struct mspan *span = arena_span(virt_to_pfn(object));
 
 	if (span && mspan_object_start(span, (uintptr_t)object) != (uintptr_t)object) {
-		report_pointer(SLATE_CRIME_INTERIOR, call,
-			       "the pointer is not the start of an object", object, 0, span);
+		object_report(SLATE_CRIME_INTERIOR, call,
+			      "the pointer is not the start of an object", object, 0, span);
 		return false;
 	}
 #endif
@@ -403,13 +407,35 @@ static void free_object(void *object, unsigned class, const char *call)
 	}
 }
 
+#if SLATE_DEBUG
+void *object_alloc_class(unsigned span_class)
+{
+	return alloc_class(span_class, 0);
+}
+
+void object_free_bare(void *object)
+{
+	free_object(object, arena_class_at(object), "slate_free");
+}
+
+void object_free_stranger(void *object, const char *call)
+{
+	free_object(object, arena_class_at(object), call);
+}
+#endif
+
 void object_free(void *object)
 {
+#if SLATE_DEBUG
+	if (witness_is_on() && watch_finish(object))
+		return;
+#endif
 	free_object(object, arena_class_at(object), "slate_free");
 }
 
 void slate_free_slow(void *object)
 {
+	WATCH_INSTEAD(watch_free(object, NULL, "slate_free", TRACE_CALLER));
 	if (trace_is_on())
 		object_free_traced(object, TRACE_CALLER);
 	else if (object)
@@ -418,6 +444,7 @@ void slate_free_slow(void *object)
 
 void slate_free_sized_slow(void *object, size_t size_bytes)
 {
+	WATCH_INSTEAD(watch_free(object, &size_bytes, "slate_free_sized", TRACE_CALLER));
 	if (!object)
 		return;
 	trace_free(object, TRACE_CALLER);
@@ -437,9 +464,9 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 		       bytes_to_pages(size_bytes) == span->pages;
 	}
 	if (!fits) {
-		report_pointer(SLATE_CRIME_WRONG_SIZE, "slate_free_sized",
-			       "the size belongs to another class than the object", object,
-			       size_bytes, arena_span(virt_to_pfn(object)));
+		object_report(SLATE_CRIME_WRONG_SIZE, "slate_free_sized",
+			      "the size belongs to another class than the object", object,
+			      size_bytes, arena_span(virt_to_pfn(object)));
 		return;
 	}
 	free_object(object, arena_class(virt_to_pfn(object)), "slate_free_sized");
@@ -448,6 +475,8 @@ void slate_free_sized_slow(void *object, size_t size_bytes)
 __attribute__((noinline)) void *slate_alloc_index_slow(size_t take_index)
 {
 	unsigned span_class = (unsigned)take_index - MCACHE_TAKE;
+
+	WATCH_RETURN(watch_alloc_class(span_class, TRACE_CALLER));
 	void *object = mcache_take_slow(span_class);
 
 	if (!object)
@@ -466,6 +495,12 @@ void slate_give_index_slow(size_t give_index, void *object)
 {
 	unsigned class = (unsigned)give_index - MCACHE_GIVE;
 
+#if SLATE_DEBUG
+	if (witness_is_on() && spanclass_is_typed(class)) {
+		watch_free_class(class, object, TRACE_CALLER);
+		return;
+	}
+#endif
 	if (trace_is_on())
 		trace_index_give(class, object, TRACE_CALLER);
 	mcache_give_slow(class, object,
@@ -476,6 +511,7 @@ void slate_give_index_slow(size_t give_index, void *object)
 /* With restartable sequences arch/ARCH/rseq.S defines these. */
 void *(slate_alloc)(size_t size_bytes)
 {
+	WATCH_RETURN(watch_alloc(size_bytes, 0, 0, TRACE_CALLER));
 	if (size_bytes > SIZECLASS_SMALL_MAX)
 		return slate_alloc_slow(size_bytes);
 
@@ -486,6 +522,7 @@ void *(slate_alloc)(size_t size_bytes)
 
 void *slate_alloc_index(size_t take_index)
 {
+	WATCH_RETURN(watch_alloc_class((unsigned)take_index - MCACHE_TAKE, TRACE_CALLER));
 	void *object = percpu_take(take_index - MCACHE_TAKE);
 
 	return object ? object : slate_alloc_index_slow(take_index);
@@ -493,6 +530,12 @@ void *slate_alloc_index(size_t take_index)
 
 void slate_give_index(size_t give_index, void *object)
 {
+#if SLATE_DEBUG
+	if (witness_is_on() && spanclass_is_typed((unsigned)give_index - MCACHE_GIVE)) {
+		watch_free_class((unsigned)give_index - MCACHE_GIVE, object, TRACE_CALLER);
+		return;
+	}
+#endif
 	if (!percpu_give(give_index - MCACHE_GIVE, object))
 		slate_give_index_slow(give_index, object);
 }
@@ -517,6 +560,7 @@ static inline unsigned window_class(const void *object)
 /* Classes without magazines have a give top that always looks full. */
 void slate_free(void *object)
 {
+	WATCH_INSTEAD(watch_free(object, NULL, "slate_free", TRACE_CALLER));
 	if (!percpu_give(window_class(object), object))
 		slate_free_slow(object);
 }
@@ -533,50 +577,9 @@ void(slate_free_sized)(void *object, size_t size_bytes)
 {
 	unsigned class = window_class(object);
 
+	WATCH_INSTEAD(watch_free(object, &size_bytes, "slate_free_sized", TRACE_CALLER));
 	if (size_bytes > SIZECLASS_SMALL_MAX || sizeclass_of(size_bytes) != class >> 1 ||
 	    !percpu_give(class, object))
 		slate_free_sized_slow(object, size_bytes);
 }
 #endif
-
-/* ---- Sizes ---- */
-
-size_t object_size(const void *object, const char *call)
-{
-	unsigned class = object_class(object);
-
-	if (class - 1u < PAGECLASS_SPAN_LAST)
-		return sizeclass_bytes[class >> 1];
-	if (class == PAGECLASS_TINY) {
-		struct tiny_place place =
-			tiny_look(arena_span_unchecked(object), (uintptr_t)object);
-
-		if (place.taken)
-			return place.size;
-	}
-	const struct mspan *span = class == PAGECLASS_LARGE || class == PAGECLASS_TYPED
-					   ? arena_span(virt_to_pfn(object))
-					   : NULL;
-
-	if (span && mspan_object_start(span, (uintptr_t)object) == (uintptr_t)object)
-		return span->elem_bytes;
-	report_pointer(class == PAGECLASS_NONE ? SLATE_CRIME_FOREIGN
-		       : span                  ? SLATE_CRIME_INTERIOR
-					       : SLATE_CRIME_NOT_OBJECT,
-		       call, "the pointer is no object", object, 0, span);
-	return 0;
-}
-
-size_t slate_usable_size(const void *object)
-{
-	return object ? object_size(object, "slate_usable_size") : 0;
-}
-
-size_t slate_good_size(size_t size_bytes)
-{
-	if (size_bytes <= SIZECLASS_MAX_BYTES)
-		return sizeclass_bytes[sizeclass_of(size_bytes)];
-	if (size_bytes > SIZE_MAX / 2)
-		return size_bytes;
-	return bytes_to_pages(size_bytes) << SLATE_PAGE_SHIFT;
-}

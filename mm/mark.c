@@ -25,6 +25,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/onfree.h"
+#include "mm/quarantine.h"
 #include "mm/roots.h"
 #include "mm/spanclass.h"
 
@@ -352,6 +353,9 @@ struct mspan *mark_all(const struct slate_live *live, size_t count, uintptr_t fr
 		return NULL;
 	mcache_for_each_cached(mark_slot, NULL);
 	kcache_for_each_reserved(mark_reserved, NULL);
+#if SLATE_DEBUG
+	quarantine_for_each(mark_reserved, NULL);
+#endif
 	onfree_for_each_queued(reach_queued, NULL);
 	for_each_span(reach_kept, NULL);
 	for (size_t i = 0; i < count; i++) {

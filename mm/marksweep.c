@@ -26,6 +26,7 @@
 #include "mm/mheap.h"
 #include "mm/object.h"
 #include "mm/onfree.h"
+#include "mm/witness.h"
 
 /* How often a mark is tried again that found more spans than room was made for. */
 #define ATTEMPTS 4
@@ -183,16 +184,17 @@ static struct slate_leak *group_of(struct slate_leaks *leaks, size_t object_byte
 
 static void add_leak(struct slate_leaks *leaks, const struct mspan *span, uintptr_t object)
 {
-	struct slate_leak *group = group_of(leaks, span->elem_bytes);
+	size_t object_bytes = witness_asked_bytes(span, object);
+	struct slate_leak *group = group_of(leaks, object_bytes);
 
 	leaks->objects++;
-	leaks->bytes += span->elem_bytes;
+	leaks->bytes += object_bytes;
 	if (!group)
 		return;
 	if (group->count++ == 0 || object < (uintptr_t)group->first) {
 		group->first = (void *)object;
-		group->head_bytes = span->elem_bytes < sizeof(group->head) ? span->elem_bytes
-									   : sizeof(group->head);
+		group->head_bytes =
+			object_bytes < sizeof(group->head) ? object_bytes : sizeof(group->head);
 		memcpy(group->head, (void *)object, group->head_bytes);
 	}
 }

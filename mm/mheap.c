@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "mm/bootmem.h"
 #include "mm/directmap.h"
+#include "mm/mheap_witness.h"
 #include "mm/mmdebug.h"
 #include "mm/numa.h"
 #include "mm/spanclass.h"
@@ -46,6 +47,7 @@ void mheap_init(void)
 	fixalloc_init(&span_structs, "mspan", sizeof(struct mspan), _Alignof(struct mspan));
 	fixalloc_init(&tiny_words, "tiny words", TINY_WORDS_BYTES, 64);
 	fixalloc_init(&span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
+	mheap_witness_init();
 }
 
 /* ---- Watermarks ---- */
@@ -223,6 +225,13 @@ static void *metadata_pages_alloc(size_t pages, bool reserve)
 	return metadata_pages_fit(pages, &fit);
 }
 
+#if SLATE_DEBUG
+void *mheap_alloc_metadata_pages(size_t pages, bool reserve)
+{
+	return metadata_pages_alloc(pages, reserve);
+}
+#endif
+
 static void *donated_alloc(size_t size_bytes, size_t align_bytes)
 {
 	unsigned long irq = mm_lock_acquire(&donated_lock);
@@ -329,6 +338,7 @@ static struct mspan *alloc_span(unsigned span_class, bool reserve)
 	struct page_fit fit = {
 		.end = directmap_end, .align_pages = plan.align_pages, .reserve = reserve};
 	struct mspan *span = metadata_alloc(&span_structs, reserve);
+	struct witness_table *table = NULL;
 	unsigned long *bits = NULL;
 	void *words = NULL;
 
@@ -345,10 +355,16 @@ static struct mspan *alloc_span(unsigned span_class, bool reserve)
 			goto no_words;
 		memset(words, 0, TINY_WORDS_BYTES);
 	}
+	if (witness_is_on() && !words) {
+		table = mheap_witness_new(plan.elems, reserve);
+		if (!table)
+			goto no_table;
+	}
 	void *base = span_frames(span, plan.pages, &fit);
 	if (!base)
 		goto no_frames;
 	mspan_init(span, base, plan.pages, span_class, bits);
+	mheap_witness_attach(span, table);
 	if (words) {
 		span->tiny_words = words;
 		span->noscan = true;
@@ -357,6 +373,8 @@ static struct mspan *alloc_span(unsigned span_class, bool reserve)
 	return span;
 
 no_frames:
+	mheap_witness_delete(table);
+no_table:
 	if (words)
 		fixalloc_free(&tiny_words, words);
 no_words:
@@ -388,12 +406,15 @@ static struct mspan *alloc_large(size_t pages, size_t align_pages, bool reserve)
 
 	if (!span)
 		return NULL;
-	void *base = span_frames(span, pages, &fit);
+	struct witness_table *table = mheap_witness_new(1, reserve);
+	void *base = table || !witness_is_on() ? span_frames(span, pages, &fit) : NULL;
 	if (!base) {
+		mheap_witness_delete(table);
 		fixalloc_free(&span_structs, span);
 		return NULL;
 	}
 	mspan_init_large(span, base, pages);
+	mheap_witness_attach(span, table);
 	span->needzero = !known_zero;
 	atomic_fetch_add_explicit(&mheaps[span->node].large_objects, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&mheaps[span->node].large_bytes, span->elem_bytes,
@@ -419,19 +440,23 @@ struct mspan *mheap_alloc_manual(size_t pages)
 
 	if (!span)
 		return NULL;
-	void *base = span_frames(span, pages, &fit);
+	struct witness_table *table = mheap_witness_new(1, false);
+	void *base = table || !witness_is_on() ? span_frames(span, pages, &fit) : NULL;
 
 	if (!base) {
+		mheap_witness_delete(table);
 		fixalloc_free(&span_structs, span);
 		return NULL;
 	}
 	mspan_init_manual(span, base, pages, pages << SLATE_PAGE_SHIFT);
+	mheap_witness_attach(span, table);
 	return span;
 }
 
 void mheap_publish_manual(struct mspan *span, size_t usable_pages, size_t spare_pages)
 {
 	char *base = (char *)span->base;
+	struct witness_table *table = mspan_witnesses(span);
 
 	MM_ASSERT(usable_pages + spare_pages <= span->pages);
 	if (spare_pages > 0) {
@@ -443,6 +468,7 @@ void mheap_publish_manual(struct mspan *span, size_t usable_pages, size_t spare_
 	}
 	mspan_init_manual(span, base + (spare_pages << SLATE_PAGE_SHIFT), span->pages - spare_pages,
 			  usable_pages << SLATE_PAGE_SHIFT);
+	mheap_witness_attach(span, table);
 	register_span(span);
 }
 
@@ -501,6 +527,7 @@ void mheap_free_span(struct mspan *span)
 		fixalloc_free(&span_bits, bits);
 	if (span->page_class == PAGECLASS_TINY)
 		fixalloc_free(&tiny_words, span->tiny_words);
+	mheap_witness_delete(mspan_witnesses(span));
 	fixalloc_free(&span_structs, span);
 }
 

@@ -192,6 +192,11 @@ static inline pfn_t slot_to_frame(const void *slot)
  */
 void *mheap_alloc_metadata(struct fixalloc *fa);
 
+#if SLATE_DEBUG
+/* Frames of metadata that do go back: the caller's to count out of metadata_pages, and to free. */
+void *mheap_alloc_metadata_pages(size_t pages, bool reserve);
+#endif
+
 /* Metadata bytes that are never given back; NULL when there is no memory. */
 void *mheap_alloc_permanent(size_t size_bytes, size_t align_bytes);
 

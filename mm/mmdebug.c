@@ -21,8 +21,10 @@ void mm_report(struct slate_report *report)
 {
 	unsigned long irq_state;
 
-	/* These two are found in the middle of things, where a lock may well be held. */
-	if (report->crime != SLATE_CRIME_LOCK && report->crime != SLATE_CRIME_ASSERT)
+	/* These two are found in the middle of things, where a lock may well be held; and an NMI
+	 * may stand on top of anything. */
+	if (report->crime != SLATE_CRIME_LOCK && report->crime != SLATE_CRIME_ASSERT &&
+	    !port_in_nmi())
 		mm_lock_assert_none();
 	irq_state = port_irq_save();
 	report->cpu = mm_cpu();

@@ -11,7 +11,7 @@
 
 _Static_assert(SIZECLASS_MAX_ELEMS <= 8 * MSPAN_BITS_BYTES, "a bitmap holds a bit per object");
 _Static_assert(SIZECLASS_MAX_ELEMS <= UINT16_MAX, "counts are 16 bits");
-_Static_assert(sizeof(struct mspan) <= 128, "tools/mksizeclasses.py counts on it");
+_Static_assert(SLATE_DEBUG || sizeof(struct mspan) <= 128, "tools/mksizeclasses.py counts on it");
 
 /* Bit j of entry i: state i may become state j. See mspan_transition(). */
 static const uint8_t may_become[MSPAN_STATES] = {
@@ -44,6 +44,9 @@ static void span_set_up(struct mspan *span, void *base, unsigned span_class,
 	span->isolated = false;
 	span->specials = NULL;
 	span->mark_epoch = 0;
+#if SLATE_DEBUG
+	span->witnesses = NULL;
+#endif
 	span->alloc_bits = bits ? bits : span->inline_bits;
 	list_node_init(&span->link);
 	list_node_init(&span->all_link);

@@ -43,6 +43,7 @@ enum mspan_state {
 
 struct special;
 struct span_mark; /* mark.h */
+struct witness_table;
 
 struct mspan {
 	uintptr_t base;            /* (c) first byte */
@@ -70,6 +71,9 @@ struct mspan {
 	_Atomic uint32_t generation; /* (a) relaxed: another for each span that the struct is */
 	struct span_mark *mark;      /* (w) what the last mark found, in this epoch only: */
 	uint32_t mark_epoch;         /* (w) */
+#if SLATE_DEBUG
+	struct witness_table *witnesses; /* (c) records of its objects; NULL: none */
+#endif
 	union {
 		unsigned long inline_bits[MSPAN_INLINE_WORDS]; /* (m) */
 		_Atomic uint16_t *tiny_words; /* (c) of blocks of tiny objects: a word each */

@@ -38,6 +38,14 @@ void *object_alloc_traced(size_t size_bytes, size_t align_bytes, unsigned flags,
 			  const void *caller);
 void object_free_traced(void *object, const void *caller);
 
+/* The class of the object's span where its frames are marked, too; else the class byte. */
+unsigned object_class(const void *object);
+
+/* What is wrong with a pointer, at most what is known of its span; span may be NULL. */
+struct mspan;
+void object_report(enum slate_crime crime, const char *call, const char *detail, const void *object,
+		   size_t size_bytes, const struct mspan *span);
+
 /* slate_free() and slate_frame_free() without a record in a trace; not of NULL. */
 void object_free(void *object);
 void object_free_frame(pfn_t pfn);
@@ -47,6 +55,14 @@ static inline bool object_is_tiny(size_t size_bytes, size_t align_bytes, unsigne
 {
 	return SLATE_TINY && (flags & SLATE_NOSCAN) && tiny_fits(size_bytes, align_bytes);
 }
+
+#if SLATE_DEBUG
+/* For watch.c: an object of a class, and a free, without witnesses. The second is of what has none:
+ * it reports what slate_free() would. */
+void *object_alloc_class(unsigned span_class);
+void object_free_bare(void *object);
+void object_free_stranger(void *object, const char *call);
+#endif
 
 /* Element size of an object; 0 and a report in the name of call when the pointer is none. */
 size_t object_size(const void *object, const char *call);

@@ -7,6 +7,7 @@
 #include "mm/object.h"
 #include "mm/spanof.h"
 #include "mm/trace.h"
+#include "mm/watch.h"
 #include "mm/words.h"
 
 void *slate_calloc(size_t n, size_t size_bytes)
@@ -15,6 +16,7 @@ void *slate_calloc(size_t n, size_t size_bytes)
 
 	if (__builtin_mul_overflow(n, size_bytes, &total_bytes))
 		return NULL;
+	WATCH_RETURN(watch_alloc(total_bytes, 0, SLATE_ZERO, TRACE_CALLER));
 	return slate_zalloc(total_bytes);
 }
 
@@ -106,6 +108,7 @@ void *slate_realloc(void *object, size_t size_bytes)
 		slate_free(object);
 		return NULL;
 	}
+	WATCH_RETURN(watch_realloc(object, size_bytes, TRACE_CALLER));
 	if (trace_is_on())
 		return realloc_traced(object, size_bytes, TRACE_CALLER);
 	unsigned class = arena_class_at(object);

@@ -14,6 +14,7 @@
 #include "mm/onfree.h"
 #include "mm/scavenger.h"
 #include "mm/shrinker.h"
+#include "mm/watch.h"
 
 /* Rounds of shrinkers for one request; each asks for twice as much, for what came back may lie
  * scattered. */
@@ -71,6 +72,7 @@ static unsigned drain_others(void)
 static bool step_own(void)
 {
 	deferred_run();
+	watch_drain();
 	mcache_drain();
 	count(&counts.drains, 1);
 	return true;
@@ -271,6 +273,7 @@ void slate_flush(void)
 {
 	deferred_run();
 	onfree_poll(SIZE_MAX);
+	watch_drain();
 	mcache_drain();
 	if (port_irq_enabled())
 		drain_others();

@@ -22,6 +22,9 @@ static const char *const crime_names[SLATE_CRIMES] = {
 	[SLATE_CRIME_BAD_ARGUMENT] = "bad argument",
 	[SLATE_CRIME_LOCK] = "lock misuse",
 	[SLATE_CRIME_ASSERT] = "assertion failed",
+	[SLATE_CRIME_OVERFLOW] = "overflow",
+	[SLATE_CRIME_WRITE_AFTER_FREE] = "write after free",
+	[SLATE_CRIME_USE_AFTER_FREE] = "use after free",
 };
 
 const char *slate_crime_name(enum slate_crime crime)
@@ -70,6 +73,23 @@ static void append_object(struct text *text, const struct slate_report *report)
 	append(text, ")");
 }
 
+/* ", byte 64 is 0x41, not 0xbb". */
+static void append_damage(struct text *text, const struct slate_report *report)
+{
+	unsigned flipped = report->damage_found ^ report->damage_expected;
+	unsigned bit = 0;
+
+	if (!report->damage)
+		return;
+	append(text, ", byte %zu is 0x%02x, not 0x%02x", (size_t)(report->damage - report->object),
+	       report->damage_found, report->damage_expected);
+	if (!report->damage_is_bit)
+		return;
+	while (flipped >> bit != 1)
+		bit++;
+	append(text, " (one bit flipped, bit %u)", bit);
+}
+
 size_t slate_report_format(char *buf, size_t size_bytes, const struct slate_report *report)
 {
 	struct text text = {.buf = buf, .size_bytes = size_bytes};
@@ -83,6 +103,7 @@ size_t slate_report_format(char *buf, size_t size_bytes, const struct slate_repo
 	append_object(&text, report);
 	if (report->detail)
 		append(&text, ": %s", report->detail);
+	append_damage(&text, report);
 	append(&text, " on CPU %u", report->cpu);
 	if (report->file)
 		append(&text, " at %s:%d", report->file, report->line);

@@ -17,9 +17,10 @@
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
 #include "mm/trace.h"
+#include "mm/watch.h"
 
 #if SLATE_DEBUG
-static void note_alloc(void *stack)
+static void note_alloc(void *stack, const void *caller)
 {
 	struct mspan *span = arena_span(virt_to_pfn(stack));
 
@@ -27,23 +28,30 @@ static void note_alloc(void *stack)
 		mm_assert_failed("a cached stack is free", __FILE__, __LINE__);
 	else
 		mm_poison(stack, POISON_STACK, span->elem_bytes);
+	watch_stack_alloc(stack, caller);
 }
 
-static bool note_free(void *stack)
+static bool note_free(void *stack, const void *caller)
 {
 	struct mspan *span = arena_span(virt_to_pfn(stack));
 
-	return span && mspan_transition(span, MSPAN_IN_USE, MSPAN_MANUAL);
+	if (!span || mspan_state(span) != MSPAN_IN_USE)
+		return false;
+	/* before it can be anybody else's */
+	watch_stack_free(stack, caller);
+	return mspan_transition(span, MSPAN_IN_USE, MSPAN_MANUAL);
 }
 #else
-static inline void note_alloc(void *stack)
+static inline void note_alloc(void *stack, const void *caller)
 {
 	(void)stack;
+	(void)caller;
 }
 
-static inline bool note_free(void *stack)
+static inline bool note_free(void *stack, const void *caller)
 {
 	(void)stack;
+	(void)caller;
 	return true;
 }
 #endif
@@ -65,7 +73,7 @@ void *slate_stack_alloc_slow(unsigned order)
 	}
 	if (!stack)
 		return reclaim_failed();
-	note_alloc(stack);
+	note_alloc(stack, TRACE_CALLER);
 	if (trace_is_on())
 		trace_note(SLATE_TRACE_STACK_ALLOC, (uintptr_t)stack, SLATE_PAGE_SIZE << order,
 			   TRACE_CALLER);
@@ -117,7 +125,7 @@ void slate_stack_free_slow(void *stack)
 	if (order >= SLATE_STACK_ORDERS) {
 		if (stack)
 			report_not_stack(stack, "slate_stack_free");
-	} else if (!note_free(stack)) {
+	} else if (!note_free(stack, TRACE_CALLER)) {
 		report_stack(SLATE_CRIME_DOUBLE_FREE, "slate_stack_free",
 			     "the stack is free already", stack);
 	} else if (!percpu_give(MCACHE_STACK + order, stack)) {

@@ -18,6 +18,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/special.h"
+#include "mm/watch.h"
 
 /* The first contradiction, and how many there are. */
 struct findings {
@@ -280,5 +281,5 @@ size_t slate_validate(void)
 
 		mm_report(&report);
 	}
-	return findings.count;
+	return findings.count + watch_validate();
 }

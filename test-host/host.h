@@ -38,6 +38,12 @@ void host_memory(uint64_t paddr, uint64_t size_bytes);
 
 /* ---- The allocator on it ---- */
 
+/*
+ * A program that defines it as true runs with witnesses in debug builds (mm/witness.h); most look
+ * at what lies below them, and do without.
+ */
+extern const bool host_witnesses __attribute__((weak));
+
 /* Forget all memory, CPUs, expectations and the whole state of mm; the test's thread is CPU 0. */
 void host_reset(void);
 

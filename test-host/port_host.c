@@ -22,6 +22,7 @@
 #include "mm/init.h"
 #include "mm/lockrank.h"
 #include "mm/mmdebug.h"
+#include "mm/witness.h"
 #include "test-host/host.h"
 #include "test-host/pure.h"
 
@@ -491,6 +492,9 @@ void host_reset(void)
 		mailboxes[cpu].attached = false;
 		mailboxes[cpu].pending = false;
 	}
+#if SLATE_DEBUG
+	witness_enable(&host_witnesses && host_witnesses);
+#endif
 	mm_reset();
 	mm_lock_reset();
 	mm_debug_reset();

@@ -9,6 +9,8 @@
 
 #include "test-host/unit.h"
 
+const bool host_witnesses = true;
+
 #include "mm/lockrank.h"
 
 #define CPUS  4

@@ -3,6 +3,8 @@
  * reserve; and what slate_poll() does when a node runs low. */
 #include "test-host/unit.h"
 
+const bool host_witnesses = true;
+
 #include <slate/port.h>
 
 #include "mm/lockrank.h"

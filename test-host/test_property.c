@@ -6,6 +6,8 @@
 #include "test-host/shadow.h"
 #include "test-host/unit.h"
 
+const bool host_witnesses = true;
+
 /* Further runs until a full machine has all the metadata that it ever needs. */
 #define FULL_RUNS    3
 #define NORMAL_OPS   100000

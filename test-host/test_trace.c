@@ -53,7 +53,9 @@ static void test_recorded(void **state)
 	assert_event(1, SLATE_TRACE_ALLOC, b, 40);
 	assert_event(2, SLATE_TRACE_FREE, a, 0);
 	assert_event(3, SLATE_TRACE_FREE, b, 0);
-	assert_true(events[0].caller != 0 && events[0].caller != events[1].caller);
+	assert_true(events[0].caller != 0);
+	/* debug builds fold nothing: then both come by slate_alloc() */
+	assert_true(SLATE_DEBUG || events[0].caller != events[1].caller);
 }
 
 static void test_nothing_while_off(void **state)

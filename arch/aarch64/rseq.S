@@ -35,6 +35,17 @@
 	ldr	\reg, [\reg, #SLATE_PERCPU_OFFSET]
 	.endm
 
+/* Debug builds: with witnesses every call goes the slow way (mm/watch.h). */
+	.macro	unwatched slow
+#if SLATE_DEBUG
+	adrp	x9, witness_on
+	ldrb	w9, [x9, #:lo12:witness_on]
+	cbz	w9, 9f
+	b	\slow
+9:
+#endif
+	.endm
+
 	.section .rodata.slate_rseq, "a", %progbits
 	.balign	8
 	.globl	slate_rseq_table
@@ -46,6 +57,7 @@ slate_rseq_text_start:
 
 /* void *slate_alloc(size_t size_bytes) */
 function slate_alloc
+	unwatched slate_alloc_slow
 	cmp	x0, #(RSEQ_SIZE_MAX >> 12), lsl #12
 	b.hi	1f
 	sequence alloc
@@ -72,6 +84,7 @@ function slate_alloc
 
 /* void *slate_alloc_index(size_t take_index): slate_alloc() with the size folded by the compiler */
 function slate_alloc_index
+	unwatched slate_alloc_index_slow
 	sequence alloc_index
 	load_cache x3
 	ldr	x4, [x3, x0, lsl #3]
@@ -98,6 +111,7 @@ function slate_alloc_index
  * and NULL. Classes without magazines have a give top that always looks full.
  */
 function slate_free
+	unwatched slate_free_slow
 	sequence free
 	load_cache x3
 	ldp	x4, x5, [x3, #RSEQ_WINDOW_BASE]
@@ -129,6 +143,7 @@ function slate_free
  * void slate_free_sized(void *object, size_t size_bytes): the size must belong to the class byte, scan or noscan.
  */
 function slate_free_sized
+	unwatched slate_free_sized_slow
 	cmp	x1, #(RSEQ_SIZE_MAX >> 12), lsl #12
 	b.hi	1f
 	add	x8, x1, #7
@@ -160,6 +175,7 @@ function slate_free_sized
 
 /* void slate_free_index(void *object, size_t size_and_index): the index in the low byte, the size above it */
 function slate_free_index
+	unwatched slate_free_index_slow
 	sequence free_index
 	load_cache x3
 	ldp	x4, x5, [x3, #RSEQ_WINDOW_BASE]
@@ -193,6 +209,7 @@ function slate_free_index
 
 /* void slate_give_index(size_t give_index, void *object) */
 function slate_give_index
+	unwatched slate_give_index_slow
 	sequence give_index
 	load_cache x3
 	ldr	x5, [x3, x0, lsl #3]

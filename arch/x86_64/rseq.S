@@ -32,6 +32,14 @@
 .Lcommit_\id:
 	.endm
 
+/* Debug builds: with witnesses every call goes the slow way (mm/watch.h). */
+	.macro	unwatched slow
+#if SLATE_DEBUG
+	cmpb	$0, witness_on(%rip)
+	jne	\slow
+#endif
+	.endm
+
 	.section .rodata.slate_rseq, "a", @progbits
 	.balign	8
 	.globl	slate_rseq_table
@@ -43,6 +51,7 @@ slate_rseq_text_start:
 
 /* void *slate_alloc(size_t size_bytes) */
 function slate_alloc
+	unwatched slate_alloc_slow
 	cmpq	$RSEQ_SIZE_MAX, %rdi
 	ja	1f
 	leaq	7(%rdi), %rsi
@@ -69,6 +78,7 @@ function slate_alloc
 
 /* void *slate_alloc_index(size_t take_index): slate_alloc() with the size folded by the compiler */
 function slate_alloc_index
+	unwatched slate_alloc_index_slow
 	sequence alloc_index
 	movq	CACHE, %rdx
 	movq	(%rdx,%rdi,8), %rcx
@@ -95,6 +105,7 @@ function slate_alloc_index
  * and NULL. Classes without magazines have a give top that always looks full.
  */
 function slate_free
+	unwatched slate_free_slow
 	sequence free
 	movq	CACHE, %rdx
 	movq	%rdi, %rax
@@ -126,6 +137,7 @@ function slate_free
  * void slate_free_sized(void *object, size_t size_bytes): the size must belong to the class byte, scan or noscan.
  */
 function slate_free_sized
+	unwatched slate_free_sized_slow
 	cmpq	$RSEQ_SIZE_MAX, %rsi
 	ja	1f
 	leaq	7(%rsi), %r8
@@ -157,6 +169,7 @@ function slate_free_sized
 
 /* void slate_free_index(void *object, size_t size_and_index): the index in the low byte, the size above it */
 function slate_free_index
+	unwatched slate_free_index_slow
 	sequence free_index
 	movq	CACHE, %rdx
 	movq	%rdi, %rax
@@ -192,6 +205,7 @@ function slate_free_index
 
 /* void slate_give_index(size_t give_index, void *object) */
 function slate_give_index
+	unwatched slate_give_index_slow
 	sequence give_index
 	movq	CACHE, %rdx
 	movq	(%rdx,%rdi,8), %rcx

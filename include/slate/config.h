@@ -110,9 +110,18 @@
 #define SLATE_MAX_NODES 8
 #endif
 
-/* Checks that cost time: lock ranks, owners, MM_ASSERT, poison. 0 or 1. */
+/* Checks that cost time: lock ranks, owners, MM_ASSERT; and a record of 136 bytes, a red zone and
+ * poison for each object. 0 or 1. */
 #ifndef SLATE_DEBUG
 #define SLATE_DEBUG 0
+#endif
+
+/*
+ * Debug builds: freed objects of so many bytes wait in quarantine before their memory has a next
+ * owner, 512 at most. slate_flush() and every shortage end the wait.
+ */
+#ifndef SLATE_QUARANTINE_BYTES
+#define SLATE_QUARANTINE_BYTES (sizeof(void *) == 8 ? 1u << 20 : 64u << 10)
 #endif
 
 /*

@@ -123,8 +123,8 @@ struct slate_live {
 bool port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg), void *arg);
 
 /*
- * The time, in any unit, as builds with guards keep it of each allocation and free, and traces of
- * each event. Context: any. Default: 0.
+ * The time, in any unit, as debug builds keep it of each allocation and free, and traces of each
+ * event. Context: any. Default: 0.
  */
 uint32_t port_tick(void);
 

@@ -22,6 +22,10 @@ enum slate_crime {
 	SLATE_CRIME_BAD_ARGUMENT, /* an argument outside its contract */
 	SLATE_CRIME_LOCK,         /* debug: lock order, or a lock taken twice by one CPU */
 	SLATE_CRIME_ASSERT,       /* debug: an internal assertion */
+	/* debug builds, all three: */
+	SLATE_CRIME_OVERFLOW,         /* the bytes behind an object were written to */
+	SLATE_CRIME_WRITE_AFTER_FREE, /* an object was written to while nobody owned it */
+	SLATE_CRIME_USE_AFTER_FREE,   /* a call with an object that is free already */
 	SLATE_CRIMES
 };
 
@@ -35,8 +39,12 @@ struct slate_report {
 	size_t object_bytes; /* its element size, 0 if unknown */
 	uintptr_t span_base; /* its span, 0 if unknown */
 	size_t span_pages;
-	unsigned cpu;     /* who noticed */
-	const char *file; /* debug: where */
+	uintptr_t damage;     /* the first byte that is not what it should be, 0 if unknown */
+	uint8_t damage_found; /* what it is */
+	uint8_t damage_expected;
+	bool damage_is_bit; /* they differ by one bit, and no other byte is wrong */
+	unsigned cpu;       /* who noticed */
+	const char *file;   /* debug: where */
 	int line;
 };
 

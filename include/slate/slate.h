@@ -177,7 +177,8 @@ void *slate_realloc(void *object, size_t size_bytes);
  * Give an object back, from any CPU. NULL is nothing. slate_free_sized() takes the size of the
  * allocation, or any that falls in the same class, and reports another. Misuse is a report, and the
  * call is void: foreign, special and misaligned pointers and wrong sizes at once; double frees and
- * interior pointers at the latest when the magazine that took them is flushed (slate_flush()).
+ * interior pointers at the latest when the magazine that took them is flushed (slate_flush()), in
+ * debug builds at once, like writes behind the object.
  */
 void slate_free(void *object);
 void slate_free_sized(void *object, size_t size_bytes);
@@ -202,11 +203,11 @@ int slate_on_free(void *object, void (*fn)(void *object, void *arg), void *arg);
 int slate_tag_set(void *object, uintptr_t tag);
 uintptr_t slate_tag(const void *object);
 
-/* What the object can really hold, at least its requested size. 0 and a report for a pointer that
- * is not an object. */
+/* What the object can really hold, at least its requested size; in debug builds just that. 0 and a
+ * report for a pointer that is not an object. */
 size_t slate_usable_size(const void *object);
 
-/* What slate_alloc(size_bytes) would give room for. */
+/* What slate_alloc(size_bytes) would give room for; in debug builds size_bytes. */
 size_t slate_good_size(size_t size_bytes);
 
 /*
@@ -379,16 +380,19 @@ static const char *const slate_config_check
 
 #define SLATE_FRONT_END static inline __attribute__((always_inline, unused))
 
+/* Debug builds want to know the size. */
+#define SLATE_FOLDS(value) (!SLATE_DEBUG && __builtin_constant_p(value))
+
 SLATE_FRONT_END void *slate_alloc_front(size_t size_bytes)
 {
-	if (__builtin_constant_p(size_bytes) && size_bytes <= SLATE_FOLD_MAX)
+	if (SLATE_FOLDS(size_bytes) && size_bytes <= SLATE_FOLD_MAX)
 		return slate_alloc_index(slate_fold_index[(size_bytes + 7) / 8]);
 	return slate_alloc(size_bytes);
 }
 
 SLATE_FRONT_END void slate_free_sized_front(void *object, size_t size_bytes)
 {
-	if (__builtin_constant_p(size_bytes) && size_bytes <= SLATE_FOLD_MAX)
+	if (SLATE_FOLDS(size_bytes) && size_bytes <= SLATE_FOLD_MAX)
 		slate_free_index(object, size_bytes << 8 | (slate_fold_index[(size_bytes + 7) / 8] -
 							    SLATE_FOLD_TAKE));
 	else
@@ -400,7 +404,7 @@ SLATE_FRONT_END void slate_free_sized_front(void *object, size_t size_bytes)
 
 SLATE_FRONT_END void *slate_zalloc_front(size_t size_bytes)
 {
-	if (!__builtin_constant_p(size_bytes) || size_bytes > SLATE_FOLD_ZERO_MAX)
+	if (!SLATE_FOLDS(size_bytes) || size_bytes > SLATE_FOLD_ZERO_MAX)
 		return slate_zalloc(size_bytes);
 
 	void *object = slate_alloc_front(size_bytes);
