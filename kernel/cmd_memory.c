@@ -3,6 +3,7 @@
  * cmd_memory.c - the commands that show and use memory by hand: mem, stats, alloc, free.
  */
 #include <slate/slate.h>
+#include <slate/whois.h>
 
 #include "boot/bootinfo.h"
 #include "kernel/balloon.h"
@@ -10,7 +11,6 @@
 #include "kernel/console.h"
 #include "kernel/fault.h"
 #include "kernel/main.h"
-#include "kernel/stack.h"
 
 static unsigned long long kib(size_t pages)
 {
@@ -173,46 +173,30 @@ bool cmd_alloc(int argc, char **argv)
 	return true;
 }
 
-static __attribute__((noinline)) uint64_t lose(uint64_t count, size_t size_bytes)
+/* An object that somebody has. What else is freed waits in a magazine until a flush finds it out;
+ * but after a flush the whole span may be gone, and with it the knowledge of what lay there. */
+static bool is_freed_well(const void *address)
 {
-	uint64_t lost = 0;
+	struct slate_whois who;
 
-	while (lost < count && slate_alloc(size_bytes))
-		lost++;
-	return lost;
-}
-
-bool cmd_leak(int argc, char **argv)
-{
-	uint64_t count, size_bytes, lost;
-
-	if (argc != 3 || !parse_size(argv[1], &count) || !parse_size(argv[2], &size_bytes) ||
-	    size_bytes > SIZE_MAX)
-		return command_usage(argv[0]);
-	lost = lose(count, (size_t)size_bytes);
-	stack_wipe();
-	if (lost < count) {
-		kprintf("no memory for %s bytes after %llu objects\n", argv[2],
-			(unsigned long long)lost);
-		return false;
-	}
-	kprintf("lost %llu objects of %s bytes\n", (unsigned long long)count, argv[2]);
-	return true;
+	slate_whois(address, &who);
+	return who.holder == SLATE_HELD_BY_CALLER && who.object == (uintptr_t)address;
 }
 
 bool cmd_free(int argc, char **argv)
 {
 	enum fault_mode former;
 	uint64_t address;
-	bool ok;
+	bool well, ok;
 
 	if (argc != 2 || !parse_number(argv[1], &address) || address > UINTPTR_MAX)
 		return command_usage(argv[0]);
-	/* A wrong address typed by hand is no reason to stop the machine. The flush finds a double
-	 * free at once. */
+	/* A wrong address typed by hand is no reason to stop the machine. */
 	former = fault_arm(FAULT_SHOW, SLATE_CRIME_NONE);
+	well = is_freed_well((void *)(uintptr_t)address);
 	slate_free((void *)(uintptr_t)address);
-	slate_flush();
+	if (!well)
+		slate_flush();
 	ok = fault_other_count() == 0;
 	fault_arm(former, SLATE_CRIME_NONE);
 	return ok;

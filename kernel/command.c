@@ -24,6 +24,7 @@ const struct command commands[] = {
 	{"scavenge", "[FRAMES]", "give free frames back to the hypervisor; all", cmd_scavenge},
 	{"alloc", "SIZE", "allocate an object (SIZE: 64, 4k, 1m); prints its address", cmd_alloc},
 	{"leak", "COUNT SIZE", "lose objects on purpose", cmd_leak},
+	{"cycle", "COUNT SIZE", "the same, in pairs that point at each other", cmd_cycle},
 	{"leaks", "[MOST]", "objects that nobody can reach; more than MOST are a failure",
 	 cmd_leaks},
 	{"collect", "", "free them", cmd_collect},

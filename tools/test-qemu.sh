@@ -146,6 +146,7 @@ table() {
 		boot minimal-$arch timeout -k 10 60 make -s -C examples/minimal run ARCH=$arch
 	done
 	for arch in x86_64 aarch64; do
+		boot $arch-typed timeout -k 10 200 tools/test-typed.py $arch
 		boot $arch-gdb timeout -k 10 200 tools/test-gdb.sh $arch
 		boot $arch-owners must_say '^owner bytes [0-9]+ allocs [0-9]+ failed [0-9]+ kernel/stress' \
 			./qemu-run.sh --arch $arch --smp 2 --timeout 100 TRACK=1 TRACE=1 --run 'selftest owners; selftest trace; stress 1; leaks 0; owners'
