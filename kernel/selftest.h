@@ -18,6 +18,7 @@ extern const struct pure_test selftest_boot[];
 extern const struct pure_test selftest_shell[];
 extern const struct pure_test selftest_object[];
 extern const struct pure_test selftest_span[];
+extern const struct pure_test selftest_special[];
 extern const struct pure_test selftest_page[];
 extern const struct pure_test selftest_numa[];
 extern const struct pure_test selftest_hotplug[];
