@@ -48,7 +48,9 @@ static struct {
 	bool rescan; /* a span is to be scanned again */
 	const struct slate_live *live;
 	size_t live_count;
-	struct mspan *garbage;
+	struct mspan *whole; /* garbage: spans of which nothing was reached, */
+	struct mspan *whole_last;
+	struct mspan *part; /* and those of which something was */
 	bool fits;
 } mark;
 
@@ -317,10 +319,33 @@ static bool tell_probe(const struct special *special, void *arg)
 	return true;
 }
 
+/*
+ * Spans of which nothing was reached come first: whoever wants frames gets them there, a whole span
+ * for one visit, and most of the others he need not visit at all.
+ */
+static void chain_garbage(struct mspan *span, bool whole)
+{
+	struct mspan **chain = whole ? &mark.whole : &mark.part;
+
+	span->mark->garbage_next = *chain;
+	*chain = span;
+	if (whole && !span->mark->garbage_next)
+		mark.whole_last = span;
+}
+
+static struct mspan *all_garbage(void)
+{
+	if (!mark.whole)
+		return mark.part;
+	mark.whole_last->mark->garbage_next = mark.part;
+	return mark.whole;
+}
+
 /* Marks become garbage bits; spans that have some are chained. */
 static bool turn_over(struct mspan *span, void *arg)
 {
 	unsigned long some = 0;
+	unsigned long reached = 0;
 
 	(void)arg;
 	if (!holds_objects(span))
@@ -328,13 +353,12 @@ static bool turn_over(struct mspan *span, void *arg)
 	if (span->specials)
 		special_for_each(span, tell_probe, span);
 	for (size_t i = 0; i < mark_span_words(span); i++) {
+		reached |= span->mark->bits[i];
 		span->mark->bits[i] = span->alloc_bits[i] & ~span->mark->bits[i];
 		some |= span->mark->bits[i];
 	}
-	if (some) {
-		span->mark->garbage_next = mark.garbage;
-		mark.garbage = span;
-	}
+	if (some)
+		chain_garbage(span, !reached);
 	return true;
 }
 
@@ -342,7 +366,8 @@ struct mspan *mark_all(const struct slate_live *live, size_t count, uintptr_t fr
 {
 	mark.live = live;
 	mark.live_count = count;
-	mark.garbage = NULL;
+	mark.whole = NULL;
+	mark.part = NULL;
 	mark.rescan = false;
 	mark.depth = 0;
 	mark.fits = true;
@@ -367,5 +392,5 @@ struct mspan *mark_all(const struct slate_live *live, size_t count, uintptr_t fr
 	roots_for_each(scan_root, NULL);
 	drain_all();
 	for_each_span(turn_over, NULL);
-	return mark.garbage;
+	return all_garbage();
 }

@@ -22,7 +22,8 @@ size_t mark_words(void);
 
 /*
  * Mark, then turn each span's bits over: afterwards they tell what is taken and unreachable.
- * Returns the first span that has such objects, chained through garbage_next. The live part that
+ * Returns the first span that has such objects, chained through garbage_next; those that have
+ * nothing else come first. The live part that
  * frame lies in is looked at from there on. *fits is false when gcbits_begin() was asked for too
  * little, and nothing counts. Probes are told.
  */

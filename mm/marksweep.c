@@ -369,17 +369,23 @@ static size_t free_pages(void)
 	return pages;
 }
 
-/* Sweep until so many frames are free. */
-static void sweep_until(size_t pages, struct slate_collected *collected)
+/* Sweep until so many frames more are free. Returns how many. */
+static size_t sweep_some(size_t pages, struct slate_collected *collected)
 {
-	while (garbage && free_pages() < pages) {
+	size_t before = free_pages();
+	size_t goal = pages < SIZE_MAX - before ? before + pages : SIZE_MAX;
+	size_t after;
+
+	while (garbage && free_pages() < goal) {
 		struct mspan *span = garbage;
 
 		garbage = span->mark->garbage_next;
 		sweep(span, collected);
 	}
+	after = free_pages();
 	if (!garbage)
 		forget();
+	return after > before ? after - before : 0;
 }
 
 static int mark_and_finalize(struct slate_collected *collected, uintptr_t frame)
@@ -408,7 +414,7 @@ static __attribute__((noinline)) int collect(struct slate_collected *collected)
 		return SLATE_EAGAIN;
 	status = mark_and_finalize(collected, (uintptr_t)__builtin_frame_address(0));
 	if (status == SLATE_OK) {
-		sweep_until(SIZE_MAX, collected);
+		sweep_some(SIZE_MAX, collected);
 		slate_flush();
 	}
 	leave();
@@ -429,16 +435,14 @@ int slate_collect(struct slate_collected *collected)
 static __attribute__((noinline)) size_t reclaim_pages(size_t pages)
 {
 	struct slate_collected collected = {.objects = 0};
-	size_t before = free_pages();
-	size_t after;
+	size_t got = 0;
 
 	if (!port_irq_enabled() || !enter())
 		return 0;
 	if (garbage || mark_and_finalize(&collected, (uintptr_t)__builtin_frame_address(0)) == 0)
-		sweep_until(before + pages, &collected);
-	after = free_pages();
+		got = sweep_some(pages, &collected);
 	leave();
-	return after > before ? after - before : 0;
+	return got;
 }
 
 size_t slate_reclaim(size_t pages)

@@ -414,6 +414,44 @@ static void probes_tell_what_the_last_mark_saw(void **state)
 
 /* ---- Sweep on demand ---- */
 
+static size_t objects_of_64(void)
+{
+	struct slate_class_stats class;
+
+	slate_flush();
+	assert_true(slate_class_stats(2 * sizeclass_of(64), &class));
+	return class.objects;
+}
+
+/* Nobody visits the others. */
+static void reclaim_takes_whole_spans_first(void **state)
+{
+	const size_t count = 40000;
+	void **keep = slate_zalloc(count / 50 * sizeof(void *));
+	size_t before;
+
+	(void)state;
+	root[0] = keep;
+	for (int side = 0; side < 2; side++) {
+		for (size_t i = 0; i < 4; i++)
+			assert_non_null(slate_alloc(64 * 1024));
+		for (size_t i = 0; i < count / 2 && side == 0; i++) {
+			void *object = slate_alloc(64);
+
+			if (i % 25 == 0)
+				keep[i / 25] = object;
+		}
+	}
+	before = objects_of_64();
+	assert_int_equal(slate_reclaim(8 * 16), 8 * 16);
+	assert_int_equal(objects_of_64(), before);
+	assert_int_equal(collect(), count / 2 - count / 50);
+	assert_int_equal(objects_of_64(), count / 50);
+	for (size_t i = 0; i < count / 50; i++)
+		slate_free(keep[i]);
+	slate_free(keep);
+}
+
 static void reclaim_stops_when_it_has_enough(void **state)
 {
 	size_t got;
@@ -511,6 +549,7 @@ int main(void)
 		CASE(a_freed_object_waits_for_its_finalizer),
 		CASE(kept_objects_are_no_leaks),
 		CASE(probes_tell_what_the_last_mark_saw),
+		CASE(reclaim_takes_whole_spans_first),
 		CASE(reclaim_stops_when_it_has_enough),
 		CASE(partly_reachable_spans),
 		CASE(refusals),

@@ -63,8 +63,9 @@ struct slate_collected {
 int slate_collect(struct slate_collected *collected);
 
 /*
- * The same until at least that many frames came free; what is left stays known until the next call
- * of any of these, and slate_reclaim() goes on with it without marking. Returns the frames.
+ * The same until at least that many frames came free, spans that are wholly unreachable first; what
+ * is left stays known until the next call of any of these, and slate_reclaim() goes on with it
+ * without marking. Returns the frames.
  */
 size_t slate_reclaim(size_t pages);
 
