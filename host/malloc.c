@@ -163,7 +163,8 @@ COLD void *alloc_class_slow(size_t size_bytes)
 		return alloc_early(size_bytes, GRANULE);
 	class = class_of_granules[granules(size_bytes)];
 	slot_enter();
-	object = percpu_take(class);
+	/* whose fast paths are closed has not looked */
+	object = slot_fast == &slot_none ? percpu_take(class) : NULL;
 	if (!object)
 		object = mcache_take_slow(class);
 	if (object)
@@ -250,10 +251,25 @@ static bool free_binned(void *object)
 	return true;
 }
 
+/* The give magazine of the class is full. */
+static void free_full(unsigned class, void *object)
+{
+	if (percpu_exchange_full(class, object))
+		return;
+	slot_enter();
+	mcache_give_slow(class, object, "free");
+	slot_leave();
+}
+
 COLD void free_slow(void *object)
 {
-	if (slot_fast != &slot_none && arena_class_at(object) == PAGECLASS_LARGE &&
-	    free_binned(object))
+	unsigned class = slot_fast == &slot_none ? PAGECLASS_NONE : arena_class_at(object);
+
+	if (class - 1u < PAGECLASS_SPAN_LAST && (uintptr_t)object % OBJECT_ALIGN_MIN == 0) {
+		free_full(class, object);
+		return;
+	}
+	if (class == PAGECLASS_LARGE && free_binned(object))
 		return;
 	if (!object || early_owns(object) || !ready())
 		return;

@@ -4,7 +4,8 @@
  *
  * The child of a fork has one thread; the slots of all others are free there, with what their
  * caches hold, for threads that it starts later. Their magazines are whole whatever the owners were
- * doing, since those change by one store; of the large objects the sum is made anew.
+ * doing, since those change by one store; who was exchanging two may have left one in both places;
+ * of the large objects the sum is made anew.
  */
 #include "host/slot.h"
 
@@ -27,9 +28,9 @@
 
 /*
  * Upkeep comes after so many visits of the slow paths, each of which moves a magazine at most, and
- * so after 2048 small objects; a large one counts as one visit for each so many bytes.
+ * so after 4096 small objects; a large one counts as one visit for each so many bytes.
  */
-#define UPKEEP_VISITS     (2048u / MAGAZINE_SLOTS)
+#define UPKEEP_VISITS     (4096u / MAGAZINE_SLOTS)
 #define UPKEEP_BYTES_LOG2 18u
 
 /* Free memory that stays at hand, and what one turn of upkeep gives back above it, in frames. */
@@ -131,6 +132,20 @@ static void go_out(struct slot *slot)
 	atomic_store_explicit(&slot->inside, false, memory_order_release);
 }
 
+/* The owner stopped anywhere. A magazine in both places would give its objects out twice; that of
+ * the two which is in neither is lost. */
+static void mend(struct mcache *cache)
+{
+	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
+		magtop_t take = mcache_top(&cache->take[class]);
+		magtop_t give = mcache_top(&cache->give[class]);
+
+		if (magazine_of(take) == magazine_of(give))
+			mcache_set_top(&cache->give[class], MAGAZINE_DUMMY);
+	}
+	largecache_recount(&cache->large);
+}
+
 /* Become the CPU of a slot that this thread holds. False: no memory for its mcache. */
 static bool become(unsigned number)
 {
@@ -142,7 +157,7 @@ static bool become(unsigned number)
 		slot->online = slate_cpu_online() == SLATE_OK;
 	/* relaxed: this slot's own entry */
 	if (slot->online && slot->orphan)
-		largecache_recount(&mcaches[number]->large);
+		mend(mcaches[number]);
 	slot->orphan = false;
 	if (slot->online)
 		percpu_set_cache(atomic_load_explicit(&mcaches[number], memory_order_relaxed));

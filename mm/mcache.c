@@ -2,10 +2,10 @@
 /*
  * mcache.c (level 7) - the slow paths of the per-CPU caches: exchange, refill, flush.
  *
- * Exchange with hysteresis. When take runs dry, the give magazine becomes the take magazine and is
- * topped up to half. When give is full, the two change places only if take is at most half full;
- * otherwise the full one goes to the depot. "Exchange if the other one isn't empty" would let an
- * unlucky number of live objects miss on every pair.
+ * Exchange with hysteresis. When take runs dry, the give magazine becomes the take magazine, and
+ * one with few objects is topped up to half. When give is full, the two change places only if take
+ * is at most half full; otherwise the full one goes to the depot. "Exchange if the other one isn't
+ * empty" would let an unlucky number of live objects miss on every pair.
  */
 #include "mm/mcache.h"
 
@@ -49,7 +49,7 @@ static struct fixalloc magazines;
 static struct depot depots[MCACHE_RUN_END];
 static struct depot typed_depots[SPANCLASS_TYPED_COUNT];
 /* (const) from mcache_enable() on; 0: the class has no magazines */
-static uint8_t capacity[MCACHE_ENTRIES];
+static uint16_t capacity[MCACHE_ENTRIES];
 
 struct depot *mcache_depot(unsigned class)
 {
@@ -77,6 +77,28 @@ static unsigned refill_level(unsigned class)
 						   : (capacity[class] + 1u) / 2;
 }
 
+/*
+ * What this refill, of a magazine that holds count, brings it to. Where magazines are long, a class
+ * starts with few objects, for a CPU has many classes that it hardly uses; and with twice as many
+ * whenever more than half of them stayed away.
+ */
+static unsigned refill_goal(unsigned class, unsigned count)
+{
+	unsigned level = refill_level(class);
+	unsigned long irq;
+	struct mcache *cache;
+	unsigned goal;
+
+	if (MAGAZINE_SLOTS <= 2 * REFILL_MIN)
+		return level;
+	cache = percpu_hold(&irq);
+	goal = REFILL_MIN << cache->refill_shift[class];
+	if (count < goal / 2 && goal < level)
+		cache->refill_shift[class]++;
+	percpu_let_go(irq);
+	return goal < level ? goal : level;
+}
+
 static void cache_init(struct mcache *cache)
 {
 	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
@@ -102,6 +124,7 @@ static void cache_init(struct mcache *cache)
 	cache->over_bound = false;
 	cache->round_bytes = 0;
 	memset(cache->seen, 0, sizeof(cache->seen));
+	memset(cache->refill_shift, 0, sizeof(cache->refill_shift));
 }
 
 void mcache_enable(unsigned class)
@@ -109,10 +132,12 @@ void mcache_enable(unsigned class)
 	size_t cap = clamp(MAGAZINE_OBJECT_BYTES / mcache_object_bytes(class), 2, MAGAZINE_CAP_MAX);
 	size_t bytes = class == PAGECLASS_FRAME ? DEPOT_FRAME_BYTES : DEPOT_OBJECT_BYTES;
 	size_t depth = bytes / (cap * mcache_object_bytes(class));
+	unsigned worth;
 
-	capacity[class] = (uint8_t)cap;
+	capacity[class] = (uint16_t)cap;
+	worth = clamp(refill_level(class), 1, REFILL_MIN);
 	mcache_exchange_offset[class] =
-		(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) * sizeof(void *));
+		(uint16_t)((MAGAZINE_CAP_MAX - cap + worth - 1) * sizeof(void *));
 	mcache_half_offset[class] = (uint16_t)((MAGAZINE_CAP_MAX - cap + cap / 2) * sizeof(void *));
 	depot_init(mcache_depot(class), clamp(depth, 2, SLATE_DEPOT_MAGAZINES));
 }
@@ -265,6 +290,7 @@ static void count_event(size_t offset)
 static magtop_t top_up(unsigned class, magtop_t top)
 {
 	unsigned count = magazine_count(top, capacity[class]);
+	unsigned goal;
 
 	/* no magazine is attached while a trace is on */
 	if (trace_is_on())
@@ -283,8 +309,9 @@ static magtop_t top_up(unsigned class, magtop_t top)
 			return top;
 		top = magazine_empty(mag, capacity[class]);
 	}
-	if (count < refill_level(class))
-		top += mcache_source_take(class, top + 1, refill_level(class) - count);
+	goal = refill_goal(class, count);
+	if (count < goal)
+		top += mcache_source_take(class, top + 1, goal - count);
 	return top;
 }
 

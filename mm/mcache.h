@@ -80,6 +80,7 @@ struct mcache {
 	 * them, chained through the arena. The dummy ends a chain.
 	 */
 	_Atomic(magtop_t) deferred[2];
+	uint8_t refill_shift[MCACHE_ENTRIES]; /* (p) how often refills of a class doubled */
 	struct largecache large;
 	struct mcache_pages pages;
 	struct tinycache tiny;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * resident.c - what a program held goes back to the system when it is freed: small, medium and
- * large objects, on one thread and on several.
+ * large objects, on one thread and on several. And threads that hold little take little.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -66,11 +66,62 @@ static void *hold_and_drop(void *arg)
 	return NULL;
 }
 
+/* ---- Many threads, each with a few objects of each size ---- */
+
+#define CLERKS      48u
+#define CLERK_HOLDS 200u
+#define CLERK_TURNS 20u
+#define CLERKS_MIB  64u
+
+static pthread_barrier_t clerks_done;
+static pthread_barrier_t clerks_may_go;
+
+static void *clerk(void *arg)
+{
+	void *held[CLERK_HOLDS];
+	unsigned seed = (unsigned)(uintptr_t)arg;
+
+	for (unsigned turn = 0; turn < CLERK_TURNS; turn++) {
+		for (unsigned i = 0; i < CLERK_HOLDS; i++) {
+			size_t size_bytes = 16 + (unsigned)rand_r(&seed) % 1000;
+
+			held[i] = malloc(size_bytes);
+			CHECK(held[i]);
+			memset(held[i], 1, size_bytes);
+		}
+		for (unsigned i = 0; i < CLERK_HOLDS; i++)
+			free(held[i]);
+	}
+	pthread_barrier_wait(&clerks_done);
+	pthread_barrier_wait(&clerks_may_go);
+	return NULL;
+}
+
+static void little_takes_little(void)
+{
+	pthread_t threads[CLERKS];
+	size_t before = resident_mib();
+	size_t after;
+
+	CHECK(pthread_barrier_init(&clerks_done, NULL, CLERKS + 1) == 0);
+	CHECK(pthread_barrier_init(&clerks_may_go, NULL, CLERKS + 1) == 0);
+	for (uintptr_t i = 0; i < CLERKS; i++)
+		CHECK(pthread_create(&threads[i], NULL, clerk, (void *)i) == 0);
+	pthread_barrier_wait(&clerks_done);
+	after = resident_mib();
+	pthread_barrier_wait(&clerks_may_go);
+	for (unsigned i = 0; i < CLERKS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	printf("# %u threads that held 100 KiB: %zu MiB\n", CLERKS, after - before);
+	CHECK(after - before <= CLERKS_MIB);
+}
+
 int main(void)
 {
 	static const size_t sizes[] = {24, 200, 4000, 30000, 100000, 5000000};
 	pthread_t threads[4];
 
+	little_takes_little();
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		one_size(sizes[i]);
 	for (uintptr_t i = 0; i < 4; i++)
