@@ -34,7 +34,7 @@ row() {
 browse() {
 	timeout -k 5 60 chromium --headless=new --no-sandbox --disable-gpu --user-data-dir="$out/profile" \
 		--host-resolver-rules='MAP * ~NOTFOUND' --enable-logging=stderr --window-size=1400,900 \
-		--virtual-time-budget=3000 "$@" "file://$out/page.html"
+		--virtual-time-budget=3000 "$@" "file://$out/page.html#${link:-}"
 }
 
 # The width and height that a PNG file's header tells.
@@ -54,6 +54,11 @@ row "the page's script runs to its end" grep -q 'dump 3 of 3' "$out/dom.html"
 row "without an error" test "$(grep -c 'CONSOLE.*Uncaught' "$out/browser.log")" -eq 0
 row "it tells how much memory there is" grep -qE '2[0-9]{2} MiB of memory, [0-9.]+ MiB in use' "$out/dom.html"
 row "and which object sizes" grep -qE '<td>[0-9]+ B</td><td>[0-9]+</td>' "$out/dom.html"
+row "and how much is free, beside the rest" grep -qE '>free [0-9.]+ MiB, [0-9]+ %</span>' "$out/dom.html"
+link='dump=1&colour=class&theme=dark' browse --dump-dom >"$out/link.html" 2>/dev/null
+row "a link leads to a dump" grep -q 'dump 1 of 3' "$out/link.html"
+row "to its colours" grep -qE 'data-theme="dark"' "$out/link.html"
+row "and to what they tell" grep -q 'taken, but no objects' "$out/link.html"
 browse --screenshot="$out/page.png" >/dev/null 2>&1
 row "a picture of 1400 x 900" test "$(png_size "$out/page.png")" = 1400x900
 # an empty page of that size is some 5 KB
