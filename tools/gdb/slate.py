@@ -247,7 +247,8 @@ class Magazines:
         self.slots = array_length("slot", "struct magazine")
         self.word = word_format()[0]
         self.dummy_top = dummy + (self.slots - 1) * self.word
-        self.capacity = read(int(value("&'mm/mcache.c'::capacity")), 256)
+        capacity = value("'mm/mcache.c'::capacity")
+        self.capacity = [int(capacity[i]) for i in range(256)]
         self.caches = []
         low, high = value("mcaches").type.range()
         for cpu, cache in enumerate(words(int(value("&mcaches")), high - low + 1)):
