@@ -38,9 +38,11 @@ BOUND_FROM = 57
 
 # What a span costs beside its frames: the struct, and a bitmap of its own above 128 objects. A span is as short as
 # this and its tail together allow. Up to FEW_FROM bytes a shorter one would still have too many objects to become
-# free by chance; above, less of them is worth a little more.
+# free by chance, the more so up to MANY_TO; above, less of them is worth a little more.
 STRUCT_BYTES = 128
 BITS_BYTES = 128
+MANY_TO = 128
+MANY_OVERHEAD = 0.0085
 OVERHEAD = 0.0125
 FEW_FROM = 257
 FEW_OVERHEAD = 0.0325  # two frames with half of it as the tail
@@ -60,6 +62,8 @@ def overhead_bytes(size, pages):
 def span_pages(size):
     """The shortest span whose overhead is small, or else the span with the least."""
     bound, first = (OVERHEAD, 1) if size < FEW_FROM else (FEW_OVERHEAD, FEW_PAGES)
+    if size <= MANY_TO:
+        bound = MANY_OVERHEAD
     best = None
     for pages in range(first, MAX_PAGES + 1):
         elems = pages * PAGE // size
