@@ -21,6 +21,7 @@
 #define WAIT_MS     20000
 #define PER_ROUND   200 /* objects that a CPU takes and gives back: more than its magazines hold */
 #define OBJECT_SIZE 64
+#define LARGE_SIZE  50000
 
 /* What a CPU's handler keeps between two NMIs; (p) of the handler, or of the test when none runs.
  */
@@ -28,9 +29,10 @@ static struct keeper {
 	_Alignas(64) uint64_t *objects[HELD];
 	uint64_t *typed[HELD];
 	uint64_t *frames[HELD];
+	uint64_t *large[HELD];
 	size_t turn;
 	size_t took;   /* requests that were served */
-	size_t missed; /* NULL: the magazines were empty and a lock was taken */
+	size_t missed; /* NULL: the magazines were empty and a lock was busy */
 	size_t wrong;
 	bool stop; /* only give back */
 } keepers[SLATE_MAX_CPUS];
@@ -102,13 +104,20 @@ static void turn(unsigned cpu)
 		keeper->wrong += !token_holds(keeper->frames[i]);
 		frame_give(keeper->frames[i]);
 	}
+	if (keeper->large[i]) {
+		keeper->wrong += !token_holds(keeper->large[i]);
+		slate_free(keeper->large[i]);
+	}
 	if (keeper->stop) {
 		keeper->objects[i] = keeper->typed[i] = keeper->frames[i] = NULL;
+		keeper->large[i] = NULL;
 		return;
 	}
 	keep(keeper, &keeper->objects[i], slate_alloc_flags(OBJECT_SIZE, SLATE_ANYCTX));
 	keep(keeper, &keeper->typed[i], slate_cache_alloc(cache));
 	keep(keeper, &keeper->frames[i], frame_take());
+	/* no CPU keeps any for an NMI: a new span each time */
+	keep(keeper, &keeper->large[i], slate_alloc_flags(LARGE_SIZE, SLATE_ANYCTX));
 }
 
 /* ---- What is interrupted ---- */

@@ -75,6 +75,24 @@ struct magazine *depot_pop(struct depot *depot, struct magazine *empty)
 	return mag;
 }
 
+unsigned depot_try_unload(struct depot *depot, void **out, unsigned n)
+{
+	struct magazine *mag;
+	unsigned long irq;
+
+	if (!mm_lock_try(&depot->lock, &irq))
+		return 0;
+	mag = unchain(&depot->full);
+	if (mag) {
+		for (unsigned i = 0; i < n; i++)
+			out[i] = mag->slot[MAGAZINE_CAP_MAX - i];
+		set_count(depot, depot_count(depot) - 1);
+		chain(&depot->empty, mag);
+	}
+	mm_lock_release(&depot->lock, irq);
+	return mag ? n : 0;
+}
+
 struct magazine *depot_pop_empty(struct depot *depot)
 {
 	unsigned long irq = mm_lock_acquire(&depot->lock);

@@ -35,6 +35,12 @@ bool depot_push(struct depot *depot, struct magazine *mag, struct magazine **emp
 /* Take a full magazine, the one left last, or NULL; then empty, which may be NULL, stays. */
 struct magazine *depot_pop(struct depot *depot, struct magazine *empty);
 
+/*
+ * What a full magazine holds, n objects, into out; its struct stays with the empty ones. For any
+ * context: 0 where the lock is busy or no magazine there, else n.
+ */
+unsigned depot_try_unload(struct depot *depot, void **out, unsigned n);
+
 /* Take an empty one that nobody needs. */
 struct magazine *depot_pop_empty(struct depot *depot);
 

@@ -120,19 +120,90 @@ bool fixalloc_has_free(struct fixalloc *fa, const void *object)
 	return free != NULL;
 }
 
-void fixalloc_feed(struct fixalloc *fa, void *chunk, size_t size_bytes)
+static void feed_locked(struct fixalloc *fa, void *chunk, size_t size_bytes)
 {
 	uintptr_t start = align_up((uintptr_t)chunk, fa->align_bytes);
 	uintptr_t end = (uintptr_t)chunk + size_bytes;
-	unsigned long irq_state;
 
+	mm_lock_assert_held(&fa->lock);
 	if (start > end || start < (uintptr_t)chunk)
 		return; /* too small to hold an aligned byte */
-	irq_state = mm_lock_acquire(&fa->lock);
 	for (; fa->bump_end - fa->bump >= fa->elem_bytes; fa->bump += fa->elem_bytes)
 		push_locked(fa, (void *)fa->bump);
 	fa->bump = start;
 	fa->bump_end = end;
 	fa->chunk_bytes += size_bytes;
+}
+
+void fixalloc_feed(struct fixalloc *fa, void *chunk, size_t size_bytes)
+{
+	unsigned long irq_state = mm_lock_acquire(&fa->lock);
+
+	feed_locked(fa, chunk, size_bytes);
 	mm_lock_release(&fa->lock, irq_state);
+}
+
+/* ---- Any context ---- */
+
+bool fixalloc_try_stock(struct fixalloc *fa)
+{
+	unsigned long irq_state;
+	bool some;
+
+	if (!mm_lock_try(&fa->lock, &irq_state))
+		return false;
+	some = fa->free_list || fa->bump_end - fa->bump >= fa->elem_bytes;
+	mm_lock_release(&fa->lock, irq_state);
+	return some;
+}
+
+/* Nobody looks at the poison: a report would come out with the caller's locks held. */
+static void *try_pop(struct fixalloc *fa)
+{
+	unsigned long irq_state;
+	void *object;
+
+	if (!mm_lock_try(&fa->lock, &irq_state))
+		return NULL;
+	object = pop_locked(fa);
+	mm_lock_release(&fa->lock, irq_state);
+	return object;
+}
+
+void *fixalloc_try_alloc(struct fixalloc *fa, struct fixalloc *with, void **second)
+{
+	unsigned long irq_state;
+	void *object;
+
+	if (!with)
+		return try_pop(fa);
+	/* held until the second one is there, so that the first can go back: a lock that was let go
+	 * of may be busy by then */
+	if (!mm_lock_try(&fa->lock, &irq_state))
+		return NULL;
+	object = pop_locked(fa);
+	if (object)
+		*second = try_pop(with);
+	if (object && !*second) {
+		push_locked(fa, object);
+		fa->in_use--;
+		object = NULL;
+	}
+	mm_lock_release(&fa->lock, irq_state);
+	return object;
+}
+
+bool fixalloc_try_feed(struct fixalloc *fa, size_t size_bytes,
+		       void *(*bring)(void *arg, size_t size_bytes, size_t align_bytes), void *arg)
+{
+	unsigned long irq_state;
+	void *chunk;
+
+	if (!mm_lock_try(&fa->lock, &irq_state))
+		return false;
+	chunk = bring(arg, size_bytes, fa->align_bytes);
+	if (chunk)
+		feed_locked(fa, chunk, size_bytes);
+	mm_lock_release(&fa->lock, irq_state);
+	return chunk != NULL;
 }

@@ -36,4 +36,16 @@ bool fixalloc_has_free(struct fixalloc *fa, const void *object);
  */
 void fixalloc_feed(struct fixalloc *fa, void *chunk, size_t size_bytes);
 
+/* ---- For any context: no lock is waited for, and a busy one counts as empty ---- */
+
+/* Has it an object? For the moment. */
+bool fixalloc_try_stock(struct fixalloc *fa);
+
+/* An object, and one of `with` in *second unless that is NULL: both, or NULL and neither. */
+void *fixalloc_try_alloc(struct fixalloc *fa, struct fixalloc *with, void **second);
+
+/* bring() makes the chunk under the lock, or returns NULL. False: busy, or no chunk. */
+bool fixalloc_try_feed(struct fixalloc *fa, size_t size_bytes,
+		       void *(*bring)(void *arg, size_t size_bytes, size_t align_bytes), void *arg);
+
 #endif

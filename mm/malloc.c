@@ -8,6 +8,7 @@
 #include <slate/slate.h>
 
 #include "lib/string.h"
+#include "mm/anyctx.h"
 #include "mm/deferred.h"
 #include "mm/directmap.h"
 #include "mm/init.h"
@@ -27,11 +28,6 @@
 #include "mm/words.h"
 #include "mm/zeroer.h"
 
-static unsigned noscan_of(unsigned flags)
-{
-	return flags & SLATE_NOSCAN ? 1 : 0;
-}
-
 /* The last resort of a typed cache is what it has put aside. */
 static void *out_of_memory(unsigned span_class)
 {
@@ -47,8 +43,14 @@ static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, 
 
 	if (!init_check("slate_alloc"))
 		return out_of_memory(span_class);
-	if (!(flags & SLATE_ANYCTX) && !port_in_nmi())
-		deferred_run();
+	if (anyctx_is(flags)) {
+		void *object = reclaim_next(&reclaim, flags)
+				       ? mcache_take_anyctx_reserve(span_class)
+				       : NULL;
+
+		return object ? object : out_of_memory(span_class);
+	}
+	deferred_run();
 	while (reclaim_next(&reclaim, flags)) {
 		void *object = reclaim.reserve ? mcentral_take_reserve(span_class)
 					       : mcache_take_slow(span_class);
@@ -69,13 +71,15 @@ static void *alloc_class(unsigned span_class, unsigned flags)
 	return object ? object : alloc_class_reclaim(span_class, flags);
 }
 
-/* Fresh from the page allocator, which may know that it reads as zero. */
-static void clear_large(const struct mspan *span)
+void *object_new_large(struct mspan *span, unsigned flags)
 {
-	if (span->needzero)
+	/* the page allocator may know that it reads as zero */
+	if ((flags & SLATE_ZERO) && span->needzero)
 		memset((void *)span->base, 0, span->elem_bytes);
-	else
+	else if (flags & SLATE_ZERO)
 		zeroer_note_saved(span->pages);
+	span->noscan = object_noscan(flags);
+	return (void *)span->base;
 }
 
 /* This CPU's cache has none. */
@@ -90,12 +94,8 @@ static __attribute__((noinline)) void *alloc_large_slow(size_t pages, size_t ali
 		struct mspan *span = reclaim.reserve ? mheap_alloc_large_reserve(pages, align_pages)
 						     : mheap_alloc_large(pages, align_pages);
 
-		if (span && (flags & SLATE_ZERO))
-			clear_large(span);
-		if (span) {
-			span->noscan = noscan_of(flags);
-			return (void *)span->base;
-		}
+		if (span)
+			return object_new_large(span, flags);
 	} while (reclaim_next(&reclaim, flags));
 	return reclaim_failed();
 }
@@ -108,17 +108,16 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 
 	if (size_bytes > SIZE_MAX / 2)
 		return NULL;
-	/* Frames of its own mean locks. */
-	if ((flags & SLATE_ANYCTX) || port_in_nmi())
-		return reclaim_failed();
 	if (align_pages < natural)
 		align_pages = natural;
+	if (anyctx_is(flags))
+		return anyctx_alloc_large(pages, align_pages, flags);
 
 	struct mspan *span = largecache_take(pages, align_pages << SLATE_PAGE_SHIFT);
 
 	if (!span)
 		return alloc_large_slow(pages, align_pages, flags);
-	span->noscan = noscan_of(flags);
+	span->noscan = object_noscan(flags);
 	if (flags & SLATE_ZERO)
 		memset((void *)span->base, 0, span->elem_bytes);
 	return (void *)span->base;
@@ -127,7 +126,7 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 /* NULL: no block to be had, or an NMI asks; an object of the smallest class serves as well. */
 static void *alloc_tiny(size_t size_bytes, unsigned flags)
 {
-	return (flags & SLATE_ANYCTX) || port_in_nmi() ? NULL : tiny_alloc(size_bytes);
+	return anyctx_is(flags) ? NULL : tiny_alloc(size_bytes);
 }
 
 static inline void *clear(void *object, size_t size_bytes, unsigned flags)
@@ -149,7 +148,7 @@ static void *alloc_any(size_t size_bytes, size_t align_bytes, unsigned flags)
 	/* large ones are cleared there, as far as they must be */
 	if (!sizeclass)
 		return alloc_large(size_bytes ? size_bytes : 1, align_bytes, flags);
-	return clear(alloc_class(sizeclass << 1 | noscan_of(flags), flags), size_bytes, flags);
+	return clear(alloc_class(sizeclass << 1 | object_noscan(flags), flags), size_bytes, flags);
 }
 
 void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)

@@ -375,17 +375,6 @@ size_t mcache_take_many(unsigned class, void **out, size_t n)
 	return got;
 }
 
-void *mcache_take_anyctx(unsigned class)
-{
-	void *object = percpu_take(class);
-
-	if (!object)
-		object = percpu_exchange(class);
-	if (!object && class <= PAGECLASS_SPAN_LAST)
-		mcentral_try_take(class, &object);
-	return object;
-}
-
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ
 void *slate_exchange_undo(size_t take_index, magtop_t give)
 {

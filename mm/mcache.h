@@ -155,8 +155,18 @@ void mcache_offline(void);
 /* The magazine was empty: exchange, refill, and take one. NULL: no memory below. */
 void *mcache_take_slow(unsigned class);
 
-/* The same for a caller that may be an NMI: sequences, and locks that are free at once. */
+/*
+ * The same for a caller that may be an NMI (mcache_anyctx.c): what the magazines and the depot
+ * hold, spans have, or new memory, as far as locks are free at once.
+ */
 void *mcache_take_anyctx(unsigned class);
+
+/* And for a RESERVE request that was refused: the nodes' last frames may be used. */
+void *mcache_take_anyctx_reserve(unsigned class);
+
+/* Frames that nothing came of go back, in any context. */
+struct mheap_parts;
+void mcache_free_later(const struct mheap_parts *left);
 
 /*
  * The magazine was full: exchange or leave it in the depot, and give. Never fails: at worst the

@@ -8,8 +8,11 @@
  */
 #include "mm/mcentral.h"
 
+#include <slate/slate.h>
+
 #include "mm/directmap.h"
 #include "mm/mheap.h"
+#include "mm/mheap_try.h"
 #include "mm/mmdebug.h"
 #include "mm/numa.h"
 #include "mm/special.h"
@@ -311,20 +314,58 @@ void *mcentral_take_reserve(unsigned span_class)
 	return take(span_class, &object, 1, mheap_alloc_span_reserve) ? object : NULL;
 }
 
-bool mcentral_try_take(unsigned span_class, void **out)
+void *mcentral_try_take(unsigned span_class)
 {
 	struct mcentral *central = mcentral_of(span_class);
+	void *object = NULL;
 	unsigned long irq;
 
 	if (!mm_lock_try(&central->lock, &irq))
-		return false;
+		return NULL;
 	const uint8_t *order = numa_order(numa_here());
 	unsigned got = 0;
 
 	for (unsigned i = 0; i < SLATE_MAX_NODES && got == 0; i++)
-		got = take_locked(central, order[i], out, 1);
+		got = take_locked(central, order[i], &object, 1);
 	mm_lock_release(&central->lock, irq);
-	return got == 1;
+	return object;
+}
+
+/* Constructors are the kernel's, and blocks of tiny objects want more than a struct and bits. */
+static bool may_try_new(const struct mcentral *central)
+{
+	return !central->constructor && central->span_class != SPANCLASS_TINY;
+}
+
+void *mcentral_try_new(unsigned span_class, bool reserve, struct mheap_parts *left)
+{
+	struct mcentral *central = mcentral_of(span_class);
+	struct spanclass plan = spanclass_get(span_class);
+	const struct mheap_wish wish = {
+		.pages = plan.pages,
+		.align_pages = plan.align_pages,
+		.objects = plan.elems,
+		.bits = mspan_needs_bits(span_class),
+		.reserve = reserve,
+	};
+	struct mspan *span;
+	void *object = NULL;
+	unsigned long irq;
+
+	*left = (struct mheap_parts){.frames = {.pages = 0}};
+	if (!may_try_new(central) || !mheap_try_parts(&wish, left) ||
+	    !mm_lock_try(&central->lock, &irq))
+		return NULL;
+	/* listed in the lock hold that it comes to be in: else it might have to go again, which may
+	 * be impossible */
+	span = mheap_try_span(span_class, left);
+	if (span) {
+		central->objects += mspan_take(span, &object, 1);
+		central->spans++;
+		list_span_locked(central, span);
+	}
+	mm_lock_release(&central->lock, irq);
+	return object;
 }
 
 /* A crime found under the lock, kept until it is left. */

@@ -85,8 +85,16 @@ unsigned mcentral_take(unsigned span_class, void **out, unsigned n);
 /* One object for a RESERVE request, which may take the nodes' last frames; NULL: none at all. */
 void *mcentral_take_reserve(unsigned span_class);
 
-/* One object, if the lock is free at once and a span has one: for any context. */
-bool mcentral_try_take(unsigned span_class, void **out);
+/* One object, if the lock is free at once and a span has one: for any context. NULL otherwise. */
+void *mcentral_try_take(unsigned span_class);
+
+/*
+ * The first object of a new span, for any context: NULL where any of its locks is busy, too, and
+ * for a typed cache with a constructor. reserve: it may take the nodes' last frames. *left: frames
+ * that nothing came of, which the caller frees.
+ */
+struct mheap_parts;
+void *mcentral_try_new(unsigned span_class, bool reserve, struct mheap_parts *left);
 
 /*
  * Bring objects home. What is no taken object of this class is reported (after the lock is left)

@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "mm/bootmem.h"
 #include "mm/directmap.h"
+#include "mm/mheap_span.h"
 #include "mm/mheap_witness.h"
 #include "mm/mmdebug.h"
 #include "mm/numa.h"
@@ -20,15 +21,14 @@
 /* Frames that a fixalloc is fed with at a time. */
 #define METADATA_STEP_PAGES 4
 
-/* Metadata keeps together, in aligned zones of so many frames; some are looked into at once. */
-#define ZONE_PAGES  ((size_t)64)
+/* Zones of metadata that are looked into at once. */
 #define ZONES_TRIED 4
 
 struct mheap mheaps[SLATE_MAX_NODES];
 
 _Atomic unsigned mheap_nodes;
-static struct fixalloc span_structs;
-static struct fixalloc span_bits;
+struct fixalloc mheap_span_structs;
+struct fixalloc mheap_span_bits;
 static struct fixalloc tiny_words;
 static struct bootmem donated;
 static struct mm_lock donated_lock;
@@ -44,9 +44,9 @@ void mheap_init(void)
 	}
 	numa_init();
 	mm_lock_init(&donated_lock, RANK_FIXALLOC);
-	fixalloc_init(&span_structs, "mspan", sizeof(struct mspan), _Alignof(struct mspan));
+	fixalloc_init(&mheap_span_structs, "mspan", sizeof(struct mspan), _Alignof(struct mspan));
 	fixalloc_init(&tiny_words, "tiny words", TINY_WORDS_BYTES, 64);
-	fixalloc_init(&span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
+	fixalloc_init(&mheap_span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
 	mheap_witness_init();
 }
 
@@ -109,7 +109,7 @@ static void note_stays(struct mheap *heap, size_t start, size_t end)
 		atomic_store_explicit(&heap->stays_low, start, memory_order_relaxed);
 	if (end > old_end) {
 		atomic_store_explicit(&heap->stays_end, end, memory_order_relaxed);
-		atomic_store_explicit(&heap->metadata_zone, align_down(end - 1, ZONE_PAGES),
+		atomic_store_explicit(&heap->metadata_zone, align_down(end - 1, MHEAP_ZONE_PAGES),
 				      memory_order_relaxed);
 	}
 }
@@ -170,14 +170,15 @@ static pfn_t metadata_in_zone(struct mheap *heap, size_t pages, const struct pag
 	struct page_fit inside = *fit;
 	pfn_t pfn = SLATE_PFN_NONE;
 
-	if (pages > ZONE_PAGES || end == 0)
+	if (pages > MHEAP_ZONE_PAGES || end == 0)
 		return pfn;
 	for (unsigned i = 0; i < ZONES_TRIED && pfn_is_none(pfn); i++) {
 		inside.min = (pfn_t){zone};
-		inside.end = (pfn_t){zone + ZONE_PAGES < end ? zone + ZONE_PAGES : end};
+		inside.end = (pfn_t){zone + MHEAP_ZONE_PAGES < end ? zone + MHEAP_ZONE_PAGES : end};
 		pfn = pagealloc_alloc(&heap->pages, pages, &inside);
 		if (pfn_is_none(pfn))
-			zone = zone > low ? zone - ZONE_PAGES : align_down(end - 1, ZONE_PAGES);
+			zone = zone > low ? zone - MHEAP_ZONE_PAGES
+					  : align_down(end - 1, MHEAP_ZONE_PAGES);
 	}
 	atomic_store_explicit(&heap->metadata_zone, zone, memory_order_relaxed);
 	return pfn;
@@ -231,6 +232,19 @@ void *mheap_alloc_metadata_pages(size_t pages, bool reserve)
 	return metadata_pages_alloc(pages, reserve);
 }
 #endif
+
+void *mheap_try_donated(void *arg, size_t size_bytes, size_t align_bytes)
+{
+	unsigned long irq;
+	void *memory;
+
+	(void)arg;
+	if (!mm_lock_try(&donated_lock, &irq))
+		return NULL;
+	memory = bootmem_alloc(&donated, size_bytes, align_bytes);
+	mm_lock_release(&donated_lock, irq);
+	return memory;
+}
 
 static void *donated_alloc(size_t size_bytes, size_t align_bytes)
 {
@@ -294,10 +308,8 @@ unsigned mheap_class_at(const struct mspan *span, size_t i)
 	return PAGECLASS_STACK_HEAD + bits_ctz64(usable_pages);
 }
 
-static void register_span(struct mspan *span)
+void mheap_map_span(struct mspan *span)
 {
-	struct mheap *heap = &mheaps[span->node];
-
 	atomic_fetch_add_explicit(span_pages_counter(span), span->pages, memory_order_relaxed);
 	arena_set_span(virt_to_pfn((void *)span->base), span->pages, span, span->page_class);
 	if (span->page_class == PAGECLASS_STACK) {
@@ -306,10 +318,24 @@ static void register_span(struct mspan *span)
 		arena_set_class(virt_to_pfn(mheap_manual_start(span)), 1,
 				mheap_class_at(span, head));
 	}
+}
 
-	unsigned long irq = mm_lock_acquire(&heap->lock);
+void mheap_list_span_locked(struct mheap *heap, struct mspan *span)
+{
+	mm_lock_assert_held(&heap->lock);
 	list_insert_back(&heap->all, &span->all_link);
 	heap->span_count++;
+}
+
+static void register_span(struct mspan *span)
+{
+	struct mheap *heap = &mheaps[span->node];
+
+	mheap_map_span(span);
+
+	unsigned long irq = mm_lock_acquire(&heap->lock);
+
+	mheap_list_span_locked(heap, span);
 	mm_lock_release(&heap->lock, irq);
 }
 
@@ -337,7 +363,7 @@ static struct mspan *alloc_span(unsigned span_class, bool reserve)
 	struct spanclass plan = spanclass_get(span_class);
 	struct page_fit fit = {
 		.end = directmap_end, .align_pages = plan.align_pages, .reserve = reserve};
-	struct mspan *span = metadata_alloc(&span_structs, reserve);
+	struct mspan *span = metadata_alloc(&mheap_span_structs, reserve);
 	struct witness_table *table = NULL;
 	unsigned long *bits = NULL;
 	void *words = NULL;
@@ -345,7 +371,7 @@ static struct mspan *alloc_span(unsigned span_class, bool reserve)
 	if (!span)
 		return NULL;
 	if (mspan_needs_bits(span_class)) {
-		bits = metadata_alloc(&span_bits, reserve);
+		bits = metadata_alloc(&mheap_span_bits, reserve);
 		if (!bits)
 			goto no_bits;
 	}
@@ -379,9 +405,9 @@ no_table:
 		fixalloc_free(&tiny_words, words);
 no_words:
 	if (bits)
-		fixalloc_free(&span_bits, bits);
+		fixalloc_free(&mheap_span_bits, bits);
 no_bits:
-	fixalloc_free(&span_structs, span);
+	fixalloc_free(&mheap_span_structs, span);
 	return NULL;
 }
 
@@ -395,6 +421,16 @@ struct mspan *mheap_alloc_span_reserve(unsigned span_class)
 	return alloc_span(span_class, true);
 }
 
+void mheap_init_large(struct mspan *span, void *base, size_t pages, bool known_zero)
+{
+	struct mheap *heap = &mheaps[span->node];
+
+	mspan_init_large(span, base, pages);
+	span->needzero = !known_zero;
+	atomic_fetch_add_explicit(&heap->large_objects, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&heap->large_bytes, span->elem_bytes, memory_order_relaxed);
+}
+
 static struct mspan *alloc_large(size_t pages, size_t align_pages, bool reserve)
 {
 	bool known_zero = false;
@@ -402,7 +438,7 @@ static struct mspan *alloc_large(size_t pages, size_t align_pages, bool reserve)
 			       .align_pages = align_pages,
 			       .reserve = reserve,
 			       .known_zero = &known_zero};
-	struct mspan *span = metadata_alloc(&span_structs, reserve);
+	struct mspan *span = metadata_alloc(&mheap_span_structs, reserve);
 
 	if (!span)
 		return NULL;
@@ -410,15 +446,11 @@ static struct mspan *alloc_large(size_t pages, size_t align_pages, bool reserve)
 	void *base = table || !witness_is_on() ? span_frames(span, pages, &fit) : NULL;
 	if (!base) {
 		mheap_witness_delete(table);
-		fixalloc_free(&span_structs, span);
+		fixalloc_free(&mheap_span_structs, span);
 		return NULL;
 	}
-	mspan_init_large(span, base, pages);
+	mheap_init_large(span, base, pages, known_zero);
 	mheap_witness_attach(span, table);
-	span->needzero = !known_zero;
-	atomic_fetch_add_explicit(&mheaps[span->node].large_objects, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&mheaps[span->node].large_bytes, span->elem_bytes,
-				  memory_order_relaxed);
 	register_span(span);
 	return span;
 }
@@ -436,7 +468,7 @@ struct mspan *mheap_alloc_large_reserve(size_t pages, size_t align_pages)
 struct mspan *mheap_alloc_manual(size_t pages)
 {
 	struct page_fit fit = {.end = directmap_end};
-	struct mspan *span = mheap_alloc_metadata(&span_structs);
+	struct mspan *span = mheap_alloc_metadata(&mheap_span_structs);
 
 	if (!span)
 		return NULL;
@@ -445,7 +477,7 @@ struct mspan *mheap_alloc_manual(size_t pages)
 
 	if (!base) {
 		mheap_witness_delete(table);
-		fixalloc_free(&span_structs, span);
+		fixalloc_free(&mheap_span_structs, span);
 		return NULL;
 	}
 	mspan_init_manual(span, base, pages, pages << SLATE_PAGE_SHIFT);
@@ -524,44 +556,11 @@ void mheap_free_span(struct mspan *span)
 	MM_ASSERT(freed == pages);
 	(void)freed;
 	if (bits)
-		fixalloc_free(&span_bits, bits);
+		fixalloc_free(&mheap_span_bits, bits);
 	if (span->page_class == PAGECLASS_TINY)
 		fixalloc_free(&tiny_words, span->tiny_words);
 	mheap_witness_delete(mspan_witnesses(span));
-	fixalloc_free(&span_structs, span);
-}
-
-bool mheap_live_span(unsigned node, pfn_t pfn, unsigned page_class, struct mheap_live *live,
-		     unsigned *allocated)
-{
-	struct mheap *heap = &mheaps[node];
-	bool objects = page_class <= PAGECLASS_SPAN_LAST || page_class == PAGECLASS_SLOW ||
-		       page_class == PAGECLASS_TYPED || page_class == PAGECLASS_TINY;
-	unsigned long irq = mm_lock_acquire(&heap->lock);
-	const struct mspan *span =
-		objects && arena_class(pfn) == page_class ? arena_span(pfn) : NULL;
-
-	if (span) {
-		live->span_class = span->span_class;
-		live->elem_bytes = span->elem_bytes;
-		if (allocated)
-			*allocated = span->allocated;
-	}
-	mm_lock_release(&heap->lock, irq);
-	return span != NULL;
-}
-
-void mheap_for_each_span(unsigned node, bool (*fn)(struct mspan *span, void *arg), void *arg)
-{
-	struct mheap *heap = &mheaps[node];
-	struct list *link;
-	unsigned long irq = mm_lock_acquire(&heap->lock);
-
-	list_for_each (link, &heap->all) {
-		if (!fn(list_entry(link, struct mspan, all_link), arg))
-			break;
-	}
-	mm_lock_release(&heap->lock, irq);
+	fixalloc_free(&mheap_span_structs, span);
 }
 
 void mheap_reset(void)

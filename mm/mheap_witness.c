@@ -7,7 +7,7 @@
 
 #include "mm/arena.h"
 #include "mm/directmap.h"
-#include "mm/mheap.h"
+#include "mm/mheap_try.h"
 #include "mm/spanclass.h"
 
 static struct fixalloc single_tables;
@@ -44,6 +44,25 @@ struct witness_table *mheap_witness_new(size_t count, bool reserve)
 		return NULL;
 	table->pages = pages;
 	table->node = pages > 0 ? node_of(virt_to_pfn(table)) : 0;
+	table->count = count;
+	return table;
+}
+
+size_t mheap_witness_pages(size_t count)
+{
+	return witness_is_on() ? bytes_to_pages(witness_table_bytes(count)) : 0;
+}
+
+struct witness_table *mheap_witness_make(const struct mheap_frames *frames, size_t count)
+{
+	struct witness_table *table;
+
+	if (frames->pages == 0)
+		return NULL;
+	mheap_frames_to_metadata(frames);
+	table = pfn_to_virt(frames->pfn);
+	table->pages = frames->pages;
+	table->node = frames->node;
 	table->count = count;
 	return table;
 }

@@ -9,6 +9,8 @@
 #include "mm/mspan.h"
 #include "mm/witness.h"
 
+struct mheap_frames; /* mheap_try.h */
+
 #if SLATE_DEBUG
 
 void mheap_witness_init(void);
@@ -17,6 +19,11 @@ void mheap_witness_init(void);
  * one by one. */
 struct witness_table *mheap_witness_new(size_t count, bool reserve);
 void mheap_witness_delete(struct witness_table *table);
+
+/* Frames that such a table fills, for who takes them himself; 0: none is wanted. And they become
+ * it: no lock is taken. */
+size_t mheap_witness_pages(size_t count);
+struct witness_table *mheap_witness_make(const struct mheap_frames *frames, size_t count);
 
 /* The span that was just set up has that table; its objects were never handed out. NULL: none. */
 void mheap_witness_attach(struct mspan *span, struct witness_table *table);
@@ -31,6 +38,20 @@ static inline struct witness_table *mheap_witness_new(size_t count, bool reserve
 {
 	(void)count;
 	(void)reserve;
+	return NULL;
+}
+
+static inline size_t mheap_witness_pages(size_t count)
+{
+	(void)count;
+	return 0;
+}
+
+static inline struct witness_table *mheap_witness_make(const struct mheap_frames *frames,
+						       size_t count)
+{
+	(void)frames;
+	(void)count;
 	return NULL;
 }
 

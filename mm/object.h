@@ -50,6 +50,14 @@ void object_report(enum slate_crime crime, const char *call, const char *detail,
 void object_free(void *object);
 void object_free_frame(pfn_t pfn);
 
+static inline unsigned object_noscan(unsigned flags)
+{
+	return flags & SLATE_NOSCAN ? 1 : 0;
+}
+
+/* A large object that came fresh from the page allocator, as its caller wants it. */
+void *object_new_large(struct mspan *span, unsigned flags);
+
 /* Does a request get a tiny object, where the context allows it? */
 static inline bool object_is_tiny(size_t size_bytes, size_t align_bytes, unsigned flags)
 {

@@ -152,13 +152,6 @@ size_t pagealloc_largest(struct pagealloc *pa)
 
 /* ---- Allocation ---- */
 
-/* Does fit leave every run of the region to choose from? */
-static bool fit_is_plain(const struct page_fit *fit, const struct page_region *region)
-{
-	return fit->align_pages <= 1 && fit->boundary_pages == 0 && fit->min.v <= region->base &&
-	       (fit->end.v == 0 || fit->end.v >= region->base + region->pages);
-}
-
 bool pagealloc_pause_locked(struct pagealloc *pa, struct page_region *region, unsigned long *irq)
 {
 	mm_lock_assert_held(&pa->lock);
@@ -333,7 +326,7 @@ pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit
 			continue;
 		/* what is told of earlier runs is not meant */
 		region->zero_bit = PAGE_BIT_NONE;
-		if (!fit || fit_is_plain(fit, region))
+		if (!fit || pagealloc_fit_is_plain(fit, region))
 			bit = take_plain_locked(pa, region, n, &irq);
 		else
 			bit = take_fit_locked(pa, region, n, fit, &irq);

@@ -93,6 +93,12 @@ void pagealloc_keep(struct pagealloc *pa, size_t pages);
  */
 pfn_t pagealloc_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit);
 
+/*
+ * The same for any context, n up to a chunk (512): the lock is tried only, and so much is looked at
+ * as a few lock holds allow. So a run may be there when the answer is SLATE_PFN_NONE.
+ */
+pfn_t pagealloc_try_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit);
+
 /* Exactly these frames: true only if all were free, in one region. */
 bool pagealloc_alloc_at(struct pagealloc *pa, pfn_t pfn, size_t n);
 

@@ -34,6 +34,14 @@ static inline size_t pagealloc_left_locked(struct pagealloc *pa, bool reserve)
 	return free > keep ? free - keep : 0;
 }
 
+/* Does fit leave every run of the region to choose from? */
+static inline bool pagealloc_fit_is_plain(const struct page_fit *fit,
+					  const struct page_region *region)
+{
+	return fit->align_pages <= 1 && fit->boundary_pages == 0 && fit->min.v <= region->base &&
+	       (fit->end.v == 0 || fit->end.v >= region->base + region->pages);
+}
+
 /* [bit, bit + n) is free and reads as zero; it has no such mark yet. */
 void pagealloc_mark_zero_locked(struct page_region *region, size_t bit, size_t n);
 

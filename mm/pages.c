@@ -6,6 +6,7 @@
 
 #include "lib/bits.h"
 #include "lib/string.h"
+#include "mm/anyctx.h"
 #include "mm/directmap.h"
 #include "mm/init.h"
 #include "mm/mcache.h"
@@ -113,23 +114,6 @@ static unsigned class_of_run(size_t n)
 	return n == 1 ? PAGECLASS_FRAME : SLATE_RUN_CLASS_OF(n);
 }
 
-/* Without a lock: what this CPU's magazines have. */
-static pfn_t alloc_anyctx(size_t n, const struct slate_page_constraints *c)
-{
-	bool free_choice = !c || !(c->min || c->max || c->align_bytes || c->boundary_bytes);
-	void *slot = NULL;
-
-	if (free_choice && (!c || c->node == SLATE_ANY_NODE) && class_of_run(n))
-		slot = mcache_take_anyctx(class_of_run(n));
-	if (slot)
-		return slot_to_frame(slot);
-	/* a magazine could have served it */
-	if (class_of_run(n))
-		(void)reclaim_next(&(struct reclaim){.pages = n}, SLATE_ANYCTX);
-	reclaim_failed();
-	return SLATE_PFN_NONE;
-}
-
 /* fit may be NULL when flags are 0. */
 static pfn_t alloc_run(size_t n, struct page_fit *fit, unsigned node, unsigned flags)
 {
@@ -179,6 +163,34 @@ static pfn_t clear(pfn_t pfn, size_t n, unsigned flags, bool known_zero)
 	return pfn;
 }
 
+/* What this CPU's magazines have, or else by a lock that is free at once. */
+static pfn_t alloc_anyctx(size_t n, const struct slate_page_constraints *c)
+{
+	static const struct slate_page_constraints none = {.node = SLATE_ANY_NODE};
+	struct page_fit fit = {.min = {0}};
+	bool known_zero = false;
+	pfn_t pfn = SLATE_PFN_NONE;
+	void *slot = NULL;
+
+	if (!c)
+		c = &none;
+	if (!to_fit(c, n, &fit))
+		return pfn;
+	if (!(c->min || c->max || c->align_bytes || c->boundary_bytes) &&
+	    c->node == SLATE_ANY_NODE && class_of_run(n))
+		slot = mcache_take_anyctx(class_of_run(n));
+	if (slot && fit.end.v == 0)
+		return slot_to_frame(slot);
+	/* what is to be cleared must be mapped */
+	if (slot && slot_to_frame(slot).v + n <= fit.end.v)
+		return clear(slot_to_frame(slot), n, c->flags, false);
+	if (slot)
+		mcache_defer_frames(slot_to_frame(slot), n);
+	fit.known_zero = &known_zero;
+	pfn = anyctx_alloc_pages(n, &fit, c->node, c->flags);
+	return clear(pfn, n, c->flags, known_zero);
+}
+
 /* One frame without further wishes may be any that is zero. */
 static bool any_zero_will_do(size_t n, const struct page_fit *fit,
 			     const struct slate_page_constraints *constraints)
@@ -212,15 +224,12 @@ static __attribute__((noinline)) pfn_t alloc_pages(size_t n,
 		return SLATE_PFN_NONE;
 	if (!constraints && n == 1)
 		return slate_frame_alloc();
-	bool anyctx = (constraints && (constraints->flags & SLATE_ANYCTX)) || port_in_nmi();
-
+	if (anyctx_is(constraints ? constraints->flags : 0))
+		return alloc_anyctx(n, constraints);
 	if (!constraints)
-		return anyctx ? alloc_anyctx(n, NULL) : alloc_run(n, NULL, SLATE_ANY_NODE, 0);
+		return alloc_run(n, NULL, SLATE_ANY_NODE, 0);
 	if (!to_fit(constraints, n, &fit))
 		return SLATE_PFN_NONE;
-
-	if (anyctx)
-		return clear(alloc_anyctx(n, constraints), n, constraints->flags, false);
 	return alloc_maybe_zero(n, &fit, constraints);
 }
 

@@ -142,8 +142,11 @@ bool reclaim_next(struct reclaim *reclaim, unsigned flags)
 	/* Every step takes locks, and what an NMI interrupted may hold any. But to ask is one
 	 * atomic, and the next such request may find what others have brought home. */
 	if ((flags & SLATE_ANYCTX) || port_in_nmi()) {
+		if (reclaim->step > 0)
+			return false;
+		reclaim->step = 6;
 		mcache_ask_drain();
-		return false;
+		return step_reserve(reclaim, flags);
 	}
 	mm_lock_assert_none();
 	if (reclaim->step == 0) {

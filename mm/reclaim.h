@@ -11,7 +11,7 @@
  *   6. a RESERVE request may take the nodes' last frames
  *
  * Steps 3 to 5 are for callers that may wait: interrupts enabled, neither NOWAIT nor ANYCTX. ANYCTX
- * and NMIs have none of the steps: they ask all CPUs to drain, and fail.
+ * and NMIs have the last one only: they ask all CPUs to drain, but wait for no lock to do so.
  */
 #ifndef MM_RECLAIM_H
 #define MM_RECLAIM_H

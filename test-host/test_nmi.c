@@ -176,6 +176,7 @@ static void test_callers_and_what_they_may_do(void **state)
 		{SLATE_RESERVE, false, true, true, true, true, true},
 		{SLATE_ANYCTX, false, false, true, false, false, false},
 		{SLATE_ANYCTX, true, false, true, false, false, false},
+		{SLATE_ANYCTX | SLATE_RESERVE, false, false, true, false, false, true},
 	};
 
 	struct slate_shrinker shrinker = {.count = shrink_count, .shrink = shrink_none};

@@ -66,7 +66,7 @@ static void run_flags(void)
 	for (size_t i = 0; i < 120; i++) {
 		size_t size_bytes = i % 10 == 9 ? 50000 : 1 + i * 37;
 
-		keep(i, slate_alloc_flags(size_bytes, flags[i % 5]), size_bytes);
+		keep(i, slate_alloc_flags(size_bytes, flags[i % 6]), size_bytes);
 	}
 }
 

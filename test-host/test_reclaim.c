@@ -287,17 +287,23 @@ static void failures_are_counted(void **state)
 	assert_int_equal(stats().reserve_uses, 1);
 }
 
-static void in_an_nmi_there_is_no_step(void **state)
+/* Nothing that takes a lock. */
+static void in_an_nmi_there_is_only_the_reserve(void **state)
 {
-	struct reclaim reclaim = {.pages = 1};
-
 	(void)state;
 	cache_some();
-	nmi = true;
-	assert_false(reclaim_next(&reclaim, SLATE_RESERVE));
-	nmi = false;
-	assert_false(reclaim_next(&reclaim, SLATE_ANYCTX | SLATE_RESERVE));
-	assert_int_equal(reclaim.step, OWN);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned flags = i == 0 ? 0 : SLATE_ANYCTX;
+		struct reclaim reclaim = {.pages = 1};
+
+		nmi = i == 0;
+		assert_false(reclaim_next(&reclaim, flags));
+		reclaim = (struct reclaim){.pages = 1};
+		assert_true(reclaim_next(&reclaim, flags | SLATE_RESERVE));
+		assert_true(reclaim.reserve);
+		assert_false(reclaim_next(&reclaim, flags | SLATE_RESERVE));
+	}
+	assert_int_equal(stats().reserve_uses, 2);
 	assert_int_equal(stats().drains, 0);
 }
 
@@ -432,7 +438,7 @@ int main(void)
 		STEP(what_shrinkers_free_goes_home),
 		STEP(a_run_on_its_way_is_waited_for),
 		STEP(failures_are_counted),
-		STEP(in_an_nmi_there_is_no_step),
+		STEP(in_an_nmi_there_is_only_the_reserve),
 		STEP(polls_of_a_low_node),
 		STEP(a_node_that_recovers_by_itself),
 		STEP(the_second_node_is_watched_too),

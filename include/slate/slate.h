@@ -36,7 +36,7 @@ enum slate_status {
 
 /* Flags of an allocation; or them together. */
 #define SLATE_NOWAIT 0x01u /* do not wait for other CPUs when memory is short */
-#define SLATE_ANYCTX 0x02u /* the caller may be an NMI: try locks only */
+#define SLATE_ANYCTX 0x02u /* maybe in an NMI: try locks only; up to 512 KiB, 512 frames */
 #define SLATE_ZERO   0x04u /* the memory reads as zero */
 #define SLATE_NOSCAN \
 	0x08u /* it will hold no pointers: the leak scan skips it; 1 to 7 bytes are packed */

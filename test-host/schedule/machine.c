@@ -23,6 +23,7 @@
 #include "mm/mcache.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
+#include "mm/mheap_span.h"
 #include "test-host/schedule/ops.h"
 #include "test-host/schedule/sched.h"
 #include "test-host/schedule/state.h"
@@ -39,8 +40,6 @@ extern char __stop_mm_bss[];
 
 /* Static in mm/, made visible by the build. */
 extern struct fixalloc magazines;
-extern struct fixalloc span_structs;
-extern struct fixalloc span_bits;
 
 static size_t whole_pages; /* free + metadata after start-up */
 static unsigned expected_reports;
@@ -192,10 +191,15 @@ static void check_classes(void)
 	}
 }
 
-void machine_check(void)
+void machine_validate(void)
 {
 	if (slate_validate() != 0)
 		sched_fail("slate_validate() found something");
+}
+
+void machine_check(void)
+{
+	machine_validate();
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
 		if (!machine_online(cpu)) {
 			check_offline(cpu);
@@ -208,13 +212,13 @@ void machine_check(void)
 	sched_cpu_set(0);
 	mcache_drain_depots();
 	/* no span, no object: else say of which class */
-	if (span_structs.in_use)
+	if (mheap_span_structs.in_use)
 		check_classes();
 	if (pages_now() != whole_pages)
 		sched_fail("%zu pages after the schedule, %zu before", pages_now(), whole_pages);
-	if (span_structs.in_use || span_bits.in_use)
-		sched_fail("%zu span structs and %zu bitmaps are lost", span_structs.in_use,
-			   span_bits.in_use);
+	if (mheap_span_structs.in_use || mheap_span_bits.in_use)
+		sched_fail("%zu span structs and %zu bitmaps are lost", mheap_span_structs.in_use,
+			   mheap_span_bits.in_use);
 	if (magazines.in_use)
 		sched_fail("%zu magazines are lost", magazines.in_use);
 }

@@ -23,6 +23,9 @@ uint64_t machine_hash(void);
 
 /* All caches go home, then everything must be as after machine_boot(): sched_fail() says what is
  * not. The caller has freed what it held. */
+/* slate_validate() finds nothing, as things are. */
+void machine_validate(void);
+
 void machine_check(void);
 
 /* Is that CPU online? */

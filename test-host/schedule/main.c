@@ -59,7 +59,9 @@ static void print_where(void)
 static void died(int signal)
 {
 	print_where();
-	printf("  %s\n", signal == SIGALRM ? "an endless loop" : "a memory fault");
+	printf("  %s\n", signal == SIGALRM   ? "an endless loop"
+			 : signal == SIGTERM ? "no end, and no time"
+					     : "a memory fault");
 	explore_print();
 	sched_print_trace();
 	fflush(stdout);
@@ -103,6 +105,8 @@ static void check(void)
 		sched_fail("something was stored past the instrumentation");
 	if (machine_reports_missing() > 0)
 		sched_fail("%u misuses were not reported", machine_reports_missing());
+	/* as it is: to free everything may heal what is torn */
+	machine_validate();
 	ops_finish();
 	machine_check();
 }

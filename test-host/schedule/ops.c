@@ -138,7 +138,9 @@ void op_anyctx(unsigned argument)
 {
 	size_t size_bytes = size_bytes_of[size_of(argument)];
 
+	note_use();
 	put_object(slot_of(argument), slate_alloc_flags(size_bytes, SLATE_ANYCTX), size_bytes, 0);
+	note_use();
 }
 
 void op_tiny(unsigned argument)
@@ -332,6 +334,13 @@ void op_run(unsigned argument)
 void op_pages(unsigned argument)
 {
 	put_frames(slot_of(argument), mheap_alloc_pages(3, NULL, SLATE_ANY_NODE), 3, SHADOW_PAGES);
+}
+
+void op_anyctx_pages(unsigned argument)
+{
+	const struct slate_page_constraints any = {.node = SLATE_ANY_NODE, .flags = SLATE_ANYCTX};
+
+	put_frames(slot_of(argument), (slate_page_alloc)(3, &any), 3, SHADOW_PAGES);
 }
 
 void op_stack(unsigned argument)

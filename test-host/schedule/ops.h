@@ -39,6 +39,7 @@ op_fn op_free_named;  /* ... by whomever it is called, and as often */
 op_fn op_frame;
 op_fn op_run;   /* 4 frames */
 op_fn op_pages; /* 3 frames, past the magazines */
+op_fn op_anyctx_pages;
 op_fn op_stack;
 op_fn op_take;       /* mcentral_take() of one object, past the magazines */
 op_fn op_look_again; /* the same, where an op_give() must not be missed */

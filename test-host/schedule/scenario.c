@@ -244,6 +244,34 @@ static const struct scenario table[] = {
 		.cut = CUT_BUFFERED,
 	},
 	{
+		/* nothing is there: new spans by locks that are tried */
+		.name = "any-new",
+		.program = {{S(anyctx, PAIR + 0)}, {S(take, PAIR + 10)}},
+		.buffers = true,
+		.cut = CUT_BUFFERED,
+	},
+	{
+		/* too long for more preemptions */
+		.name = "any-new-nmi",
+		.program = {{S(anyctx, PAIR + 0)}, {S(take, PAIR + 10)}},
+		.interrupt = {{S(anyctx, PAIR + 20)}},
+		.nmi = true,
+		.preemptions = 1,
+		.buffers = true,
+		.cut = CUT_ALL,
+	},
+	{
+		.name = "any-large",
+		.preemptions = 1,
+		.prepare = {S(no_large, 0)},
+		.program = {{S(anyctx, LARGE + 0), S(free, 0)},
+			    {S(anyctx, LARGE + 10), S(anyctx_pages, 11)}},
+		.interrupt = {{S(anyctx, LARGE + 20)}},
+		.nmi = true,
+		.plain = true,
+		.cut = CUT_ALL,
+	},
+	{
 		.name = "no-frames",
 		.prepare = {S(take, PAIR + 0), S(take, PAIR + 10), S(eat, 0)},
 		.program = {{S(look_again, PAIR + 1)}, {S(give, 10)}},
@@ -285,22 +313,26 @@ static const struct choice {
 	unsigned weight;
 	struct step step;
 } choices[] = {
-	{8, S(alloc, SMALL)}, {6, S(alloc, PAIR)},  {2, S(alloc, SINGLE)},  {2, S(alloc, LARGE)},
-	{14, S(free, 0)},     {3, S(frame, 0)},     {2, S(run, 0)},         {2, S(pages, 0)},
-	{1, S(stack, 0)},     {3, S(take, PAIR)},   {2, S(take, SMALL)},    {4, S(give, 0)},
-	{2, S(span, 0)},      {1, S(flush, 0)},     {1, S(drain, 0)},       {1, S(depots, 0)},
-	{2, S(request, 0)},   {2, S(honour, 0)},    {2, S(poll, 0)},        {2, S(deferred, 0)},
-	{3, S(defer, 0)},     {2, S(probe, 0)},     {1, S(stats, SMALL)},   {2, S(anyctx, PAIR)},
-	{1, S(bulk, SMALL)},  {1, S(fix_alloc, 0)}, {1, S(depot_pop, 0)},   {1, S(depot_push, 40)},
-	{1, S(offline, 0)},   {2, S(final, 0)},     {2, S(free_masked, 0)}, {4, S(tiny, 0)},
+	{8, S(alloc, SMALL)},   {6, S(alloc, PAIR)},     {2, S(alloc, SINGLE)},
+	{2, S(alloc, LARGE)},   {14, S(free, 0)},        {3, S(frame, 0)},
+	{2, S(run, 0)},         {2, S(pages, 0)},        {1, S(stack, 0)},
+	{3, S(take, PAIR)},     {2, S(take, SMALL)},     {4, S(give, 0)},
+	{2, S(span, 0)},        {1, S(flush, 0)},        {1, S(drain, 0)},
+	{1, S(depots, 0)},      {2, S(request, 0)},      {2, S(honour, 0)},
+	{2, S(poll, 0)},        {2, S(deferred, 0)},     {3, S(defer, 0)},
+	{2, S(probe, 0)},       {1, S(stats, SMALL)},    {2, S(anyctx, PAIR)},
+	{1, S(bulk, SMALL)},    {1, S(fix_alloc, 0)},    {1, S(depot_pop, 0)},
+	{1, S(depot_push, 40)}, {1, S(offline, 0)},      {2, S(final, 0)},
+	{2, S(free_masked, 0)}, {4, S(tiny, 0)},         {1, S(anyctx, SMALL)},
+	{1, S(anyctx, LARGE)},  {1, S(anyctx_pages, 0)},
 };
 
 /* What a handler does; of them the first few in an NMI, too. */
 static const struct step handler_steps[] = {
-	S(free_anyctx, 0), S(anyctx, SMALL), S(anyctx, PAIR), S(free, 0),
-	S(alloc, SMALL),   S(alloc, PAIR),   S(frame, 0),
+	S(free_anyctx, 0),  S(anyctx, SMALL), S(anyctx, PAIR), S(anyctx, SINGLE), S(anyctx, LARGE),
+	S(anyctx_pages, 0), S(free, 0),       S(alloc, SMALL), S(alloc, PAIR),    S(frame, 0),
 };
-#define NMI_STEPS 3u
+#define NMI_STEPS 6u
 
 #define RANDOM_SLOTS 8u
 

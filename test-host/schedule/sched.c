@@ -613,10 +613,11 @@ void sched_unlock(struct spinlock *lock)
 
 /* ---- Plain accesses, as the compiler's instrumentation for TSan announces them ---- */
 
-/* Under a lock nothing shared can be touched by others: there a plain access is no point. */
+/* Under a lock nothing shared can be touched by others, and stacks nowhere: there a plain access is
+ * no point. */
 static inline void plain(const volatile void *place, unsigned size_bytes, bool write)
 {
-	if (plain_points && current->locks == 0)
+	if (plain_points && current->locks == 0 && state_is_watched(place))
 		point(write ? SCHED_AT_WRITE : SCHED_AT_READ, place, size_bytes,
 		      write ? EXPLORE_WRITE : EXPLORE_READ);
 }

@@ -24,12 +24,17 @@ void state_restore(void);
 extern uintptr_t state_low;
 extern uintptr_t state_high;
 
+static inline bool state_is_watched(const volatile void *place)
+{
+	return (uintptr_t)place - state_low < state_high - state_low;
+}
+
 void state_note_watched(uintptr_t at, size_t size_bytes);
 
 /* About to be stored to; memory that is not watched is none of our business, stacks above all. */
 static inline void state_note(const volatile void *place, size_t size_bytes)
 {
-	if ((uintptr_t)place - state_low < state_high - state_low)
+	if (state_is_watched(place))
 		state_note_watched((uintptr_t)place, size_bytes);
 }
 
