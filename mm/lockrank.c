@@ -19,12 +19,16 @@ static _Atomic bool cpu_ids_valid;
 
 #if SLATE_DEBUG
 
-/* No path holds more; two would do today. */
+/* No path holds more: two, and an NMI on top of them all locks of a span and its mcentral's. */
 #define MAX_HELD 8
 
+/*
+ * An NMI may come between any two stores here, and takes and leaves locks itself: it uses what lies
+ * above count. So a place is counted before it is filled, and emptied before it is counted off.
+ */
 struct held {
-	const struct mm_lock *locks[MAX_HELD];
-	unsigned count;
+	const struct mm_lock *volatile locks[MAX_HELD];
+	volatile unsigned count;
 };
 
 static struct held held_by[SLATE_MAX_CPUS];
@@ -74,8 +78,12 @@ static void note_acquired(struct mm_lock *lock)
 	struct held *held = &held_by[mm_cpu()];
 
 	atomic_store_explicit(&lock->owner, (uint16_t)(mm_cpu() + 1), memory_order_relaxed);
-	if (held->count < MAX_HELD)
-		held->locks[held->count++] = lock;
+	if (held->count < MAX_HELD) {
+		unsigned place = held->count;
+
+		held->count = place + 1;
+		held->locks[place] = lock;
+	}
 }
 
 static void note_released(struct mm_lock *lock)
@@ -87,7 +95,8 @@ static void note_released(struct mm_lock *lock)
 	atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
 	for (unsigned i = held->count; i-- > 0;) {
 		if (held->locks[i] == lock) {
-			held->locks[i] = held->locks[--held->count];
+			held->locks[i] = held->locks[held->count - 1];
+			held->count = held->count - 1;
 			return;
 		}
 	}
