@@ -3,7 +3,9 @@
  * validate.c (level 9) - a walk over everything, to prove that it is consistent.
  *
  * Each structure is checked under its own lock, so other CPUs may run. Sums over several structures
- * pass through a mismatch while an operation is in flight, so only one that stays counts.
+ * pass through a mismatch while an operation is in flight, so only one that stays on its side of
+ * nothing counts, for so long that no operation takes as much, its CPU perhaps a thread that waits
+ * for its turn.
  *
  * Shortcoming: the locks are held for as long as one structure's walk takes, with interrupts off.
  */
@@ -72,36 +74,66 @@ static size_t counter(const _Atomic size_t *value)
 	return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-/* How often a sum is read again before a mismatch counts: an operation in flight passes through
- * one. */
-#define SUM_ATTEMPTS 100
+/* How often a sum is read again before a mismatch counts, and for how long at the last. */
+#define SUM_ATTEMPTS 100u
+#define SUM_PATIENCE 2048u
+
+/* What a sum is too much, or too little (below 0), just now. */
+typedef ptrdiff_t excess_fn(unsigned which);
+
+/* Is the excess 0, or now above it and now below? What is lost is lost all the time. */
+static bool is_balanced(excess_fn *excess, unsigned which)
+{
+	bool above = false;
+	bool below = false;
+
+	for (unsigned attempt = 0; attempt < SUM_ATTEMPTS; attempt++) {
+		ptrdiff_t now = excess(which);
+
+		above |= now >= 0;
+		below |= now <= 0;
+		if (above && below)
+			return true;
+		for (unsigned i = 0; i < SUM_PATIENCE && i <= attempt * attempt; i++)
+			port_relax();
+	}
+	return false;
+}
+
+static size_t pages_in_spans(const struct mheap *heap)
+{
+	return counter(&heap->object_pages) + counter(&heap->stack_pages);
+}
+
+static ptrdiff_t span_excess(unsigned node)
+{
+	size_t span_pages = 0;
+	size_t counted = pages_in_spans(&mheaps[node]);
+
+	mheap_for_each_span(node, add_span_pages, &span_pages);
+	return (ptrdiff_t)(span_pages - counted);
+}
 
 /* pages in use = object_pages + stack_pages + frame_pages + metadata_pages (carved ones were never
  * in the allocator) */
-static bool node_sums_agree(const struct mheap *heap)
+static ptrdiff_t node_excess(unsigned node)
 {
-	unsigned node = heap->pages.node;
+	const struct mheap *heap = &mheaps[node];
 	struct slate_node_stats stats;
-	size_t in_spans = counter(&heap->object_pages) + counter(&heap->stack_pages);
-	size_t span_pages = 0;
 
 	if (!slate_node_stats(node, &stats))
-		return true;
-	mheap_for_each_span(node, add_span_pages, &span_pages);
-	return span_pages == in_spans &&
-	       stats.total_pages - stats.free_pages - stats.reserved_pages - stats.released_pages ==
-		       in_spans + counter(&heap->frame_pages) + counter(&heap->metadata_pages);
+		return 0;
+	return (ptrdiff_t)(stats.total_pages - stats.free_pages - stats.reserved_pages -
+			   stats.released_pages - pages_in_spans(heap) -
+			   counter(&heap->frame_pages) - counter(&heap->metadata_pages));
 }
 
-static void check_node_sums(const struct mheap *heap, struct findings *findings)
+static void check_node_sums(unsigned node, struct findings *findings)
 {
-	for (unsigned attempt = 0; attempt < SUM_ATTEMPTS; attempt++) {
-		if (node_sums_agree(heap))
-			return;
-		port_relax();
-	}
-	found(findings, "frames in use are not those of spans, callers and metadata",
-	      heap->pages.node);
+	if (!is_balanced(span_excess, node))
+		found(findings, "a node's spans have other frames than it has counted", node);
+	if (!is_balanced(node_excess, node))
+		found(findings, "frames in use are not those of spans, callers and metadata", node);
 }
 
 static void check_node(unsigned node, struct findings *findings)
@@ -113,7 +145,7 @@ static void check_node(unsigned node, struct findings *findings)
 	if (wrong)
 		found(findings, wrong, (uintptr_t)pfn_to_paddr(where).v);
 	mheap_for_each_span(node, check_span_map, findings);
-	check_node_sums(heap, findings);
+	check_node_sums(node, findings);
 }
 
 /* ---- Spans, from the mcentrals ---- */
@@ -187,17 +219,17 @@ static void check_mcentral(unsigned span_class, struct findings *findings)
 	mm_lock_release(&central->lock, irq);
 }
 
-static void check_cached(struct findings *findings)
+static ptrdiff_t cached_excess(unsigned class)
 {
 	struct slate_class_stats stats;
 
-	for (unsigned class = 0; class < slate_class_count(); class ++) {
-		unsigned attempt = 0;
+	return slate_class_stats(class, &stats) && stats.cached_objects > stats.objects;
+}
 
-		while (slate_class_stats(class, &stats) && stats.cached_objects > stats.objects &&
-		       attempt++ < SUM_ATTEMPTS)
-			port_relax();
-		if (attempt > SUM_ATTEMPTS)
+static void check_cached(struct findings *findings)
+{
+	for (unsigned class = 0; class < slate_class_count(); class ++) {
+		if (!is_balanced(cached_excess, class))
 			found(findings, "magazines hold more objects than left their spans", class);
 	}
 }
@@ -208,26 +240,17 @@ static void check_cached(struct findings *findings)
  * nodes' own, but that no more frames can be in caches than were ever taken: else manual exceeds
  * the total.
  */
-static bool total_agrees(void)
+static ptrdiff_t total_excess(unsigned which)
 {
 	struct slate_stats stats;
 
+	(void)which;
 	slate_stats(&stats);
-	return stats.manual_pages <= stats.total_pages &&
-	       stats.total_pages == stats.free_pages + stats.cached_pages + stats.object_pages +
+	return stats.manual_pages > stats.total_pages ||
+	       stats.total_pages != stats.free_pages + stats.cached_pages + stats.object_pages +
 					    stats.manual_pages + stats.stack_pages +
 					    stats.metadata_pages + stats.reserved_pages +
 					    stats.released_pages;
-}
-
-static void check_total(struct findings *findings)
-{
-	for (unsigned attempt = 0; attempt < SUM_ATTEMPTS; attempt++) {
-		if (total_agrees())
-			return;
-		port_relax();
-	}
-	found(findings, "the holders' frames are not all frames", 0);
 }
 
 static bool add_cached(struct mspan *span, void *arg)
@@ -238,23 +261,22 @@ static bool add_cached(struct mspan *span, void *arg)
 }
 
 /* Cached large objects, as their states tell it, are what the CPUs hold. */
-static bool large_agrees(void)
+static ptrdiff_t large_excess(unsigned which)
 {
 	size_t held = 0;
 
+	(void)which;
 	for (unsigned node = 0; node < mheap_node_count(); node++)
 		mheap_for_each_span(node, add_cached, &held);
-	return held == largecache_sum();
+	return (ptrdiff_t)(held - largecache_sum());
 }
 
-static void check_large(struct findings *findings)
+static void check_sums(struct findings *findings)
 {
-	for (unsigned attempt = 0; attempt < SUM_ATTEMPTS; attempt++) {
-		if (large_agrees())
-			return;
-		port_relax();
-	}
-	found(findings, "the CPUs hold other large objects than those marked as cached", 0);
+	if (!is_balanced(large_excess, 0))
+		found(findings, "the CPUs hold other large objects than those marked as cached", 0);
+	if (!is_balanced(total_excess, 0))
+		found(findings, "the holders' frames are not all frames", 0);
 }
 
 size_t slate_validate(void)
@@ -268,8 +290,7 @@ size_t slate_validate(void)
 			check_mcentral(class, &findings);
 	}
 	check_cached(&findings);
-	check_large(&findings);
-	check_total(&findings);
+	check_sums(&findings);
 	if (findings.count > 0) {
 		struct slate_report report = {
 			.crime = SLATE_CRIME_CORRUPT,
