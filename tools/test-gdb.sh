@@ -38,7 +38,7 @@ result() {
 
 # The kernel waits for the debugger at its first instruction, on a socket of this run.
 boot() {
-	./qemu-run.sh --arch "$arch" --timeout 120 --run "$plant; whois random $count" -- \
+	./qemu-run.sh --arch "$arch" --timeout 120 --run "$plant; mem; whois random $count" -- \
 		-S -gdb "unix:$out/gdb,server=on,wait=off" >"$out/kernel.log" 2>&1 &
 	for _ in $(seq 200); do
 		[ ! -S "$out/gdb" ] || return 0
@@ -54,6 +54,19 @@ ask() {
 	shift
 
 	timeout 120 gdb-multiarch -batch -nx -x tools/gdb/slate.py "$@" >"$out/$name.log" 2>&1
+}
+
+# Frames in all, those for stacks and for metadata: of the kernel's mem, of the debugger's.
+kernel_mem() {
+	tr -d '\r' <"$out/kernel.log" | awk '/^  (total|stacks|metadata) .* frames /{ printf "%s ", $2 }'
+}
+
+gdb_mem() {
+	awk '/^node .* frames .* metadata$/{ getline; printf "%s %s %s ", $2, $5, $7 }' "$out/$1.log"
+}
+
+same_mem() {
+	[ -n "$(kernel_mem)" ] && [ "$(kernel_mem)" = "$(gdb_mem "$1")" ]
 }
 
 # The lines of whois in a log.
@@ -79,7 +92,7 @@ cat >"$out/live.gdb" <<-END
 	python import re
 	python log = open("$out/kernel.log", encoding="utf-8", errors="replace").read()
 	python addresses = [m for m in re.findall(r"^(0x[0-9a-f]+): ", log, re.M)]
-	python open("$out/dump.gdb", "w").write("slate whois " + " ".join(addresses) + "\nslate check\n")
+	python open("$out/dump.gdb", "w").write("slate whois " + " ".join(addresses) + "\nslate mem\nslate check\n")
 	source $out/dump.gdb
 	monitor dump-guest-memory $PWD/$out/raw
 	kill
@@ -96,11 +109,16 @@ result $? "gdb on the running machine says the same"
 grep -q '^0 contradictions' "$out/live.log"
 result $? "slate check finds nothing wrong"
 
+same_mem live
+result $? "slate mem tells the kernel's figures"
+
 tools/slate-core "$out/raw" "$elf" "$out/core" >"$out/slate-core.log" 2>&1
 result $? "the dump is made readable"
 ask dump "$elf" "$out/core" -x "$out/dump.gdb"
 same dump
 result $? "gdb on the dump says the same"
+same_mem dump
+result $? "so does slate mem"
 grep -q '^0 contradictions' "$out/dump.log"
 result $? "slate check finds nothing wrong in the dump"
 rm -f "$out/raw" "$out/core"

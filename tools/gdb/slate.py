@@ -472,9 +472,10 @@ class Mem(Subcommand):
         for node in nodes():
             heap = value(f"mheaps[{node}]")
             pages = heap["pages"]
-            print(f"{node:>4} {int(pages['total_pages']):>12} {int(pages['free_pages']):>12} "
+            total = int(pages["total_pages"]) + int(heap["carved_pages"])
+            print(f"{node:>4} {total:>12} {int(pages['free_pages']):>12} "
                   f"{int(heap['object_pages']):>12} {int(heap['stack_pages']):>10} {int(heap['frame_pages']):>12} "
-                  f"{int(heap['metadata_pages']) + int(heap['carved_pages']):>10}")
+                  f"{int(heap['metadata_pages']):>10}")
         print("frames of 4096 bytes; callers: runs that callers own, and frames in magazines")
 
 
@@ -482,7 +483,9 @@ class Spans(Subcommand):
     """Every live span, or those of one class: slate spans [CLASS]"""
 
     def run(self, arguments):
-        wanted = int(arguments[0], 0) if arguments else None
+        if len(arguments) > 1 or not all(argument.isdecimal() for argument in arguments):
+            raise gdb.GdbError("slate spans [CLASS]: a class is a number, as whois tells it")
+        wanted = int(arguments[0]) if arguments else None
         shown = 0
         for span in all_spans():
             if wanted is not None and span.span_class != wanted:
@@ -502,7 +505,10 @@ class Whois(Subcommand):
             raise gdb.GdbError("slate whois ADDRESS...")
         magazines = Magazines()
         for argument in arguments:
-            address = int(value(argument)) & page()["mask"]
+            try:
+                address = int(value(argument)) & page()["mask"]
+            except gdb.error as error:
+                raise gdb.GdbError(f"slate whois: {error}") from None
             print(whois(address, magazines))
 
 
