@@ -11,6 +11,13 @@
 
 #define DEFAULT_COUNT 20u
 
+/* Is the rest of the kernel? Tests have some sites in any case. */
+#ifdef SLATE_TRACK
+#define COUNTED true
+#else
+#define COUNTED false
+#endif
+
 /* Is a before b in the list? Sites of the same bytes by their place. */
 static bool before(struct slate_site *a, struct slate_site *b)
 {
@@ -41,6 +48,11 @@ bool cmd_owners(int argc, char **argv)
 
 	if (argc > 2 || (argc == 2 && !parse_number(argv[1], &count)))
 		return command_usage(argv[0]);
+	if (!COUNTED) {
+		kprintf("owners: this kernel counts no call sites; one that is built with TRACK=1 "
+			"does\n");
+		return false;
+	}
 	while (shown < count && (site = site_next(site)) != NULL) {
 		kprintf("owner bytes %llu allocs %zu failed %zu %s:%u %s\n",
 			(unsigned long long)slate_site_bytes(site), slate_site_allocs(site),

@@ -92,6 +92,10 @@ static bool trace_on(size_t events)
 
 	if (status == SLATE_OK)
 		return true;
+	if (!SLATE_TRACE) {
+		kprintf("trace: this kernel records none; one that is built with TRACE=1 does\n");
+		return false;
+	}
 	kprintf("trace: %s\n", status == SLATE_EBUSY    ? "it is on already"
 			       : status == SLATE_ENOMEM ? "no memory for the rings"
 							: "not so many events");

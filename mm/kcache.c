@@ -18,6 +18,7 @@
 #include "mm/object.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
+#include "mm/trace.h"
 #include "mm/witness.h"
 
 #define RESERVE_SLOTS 31u
@@ -168,8 +169,12 @@ bool slate_cache_prefill(struct slate_cache *front, size_t n)
 
 static void reserve_empty(struct kcache *cache)
 {
-	for (void *object; (object = kcache_take_reserve(class_of(cache))) != NULL;)
+	for (void *object; (object = kcache_take_reserve(class_of(cache))) != NULL;) {
+		if (trace_is_on())
+			trace_note(SLATE_TRACE_FREE, (uintptr_t)object,
+				   spanclass_get(class_of(cache)).elem_bytes, TRACE_CALLER);
 		mcentral_give(class_of(cache), &object, 1, "slate_cache_destroy");
+	}
 }
 
 /* ---- Caches ---- */

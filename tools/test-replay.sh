@@ -43,6 +43,17 @@ row "nothing was lost or unknown" grep -qx 'trace lost 0 failed 0 unknown 0 part
 row "it tells the time" grep -qE '^time [0-9]+ ns' "$out/replay"
 row "and the memory" grep -qE '^memory taken [1-9][0-9]* live [1-9][0-9]* fragmentation [1-9]' "$out/replay"
 row "and what other classes would waste" test "$(grep -cE '^classes .* waste [0-9.]+ %$' "$out/replay")" -ge 5
+cat >"$out/parts" <<-END
+	trace begin events 5 recorded 5 lost 0 code ffffffff80101000
+	A 1000000 16384 10 0 0
+	A 2000000 16384 10 0 0
+	F 1000000 4096 20 1 0
+	F 1002000 8192 20 2 0
+	F 2001000 4096 20 2 0
+	trace end events 5
+END
+timeout 100 tools/slate-replay -n 1 "$out/parts" >"$out/parts.replay"
+row "of a run that went back in parts the rest is held" grep -qx 'held by 0xffffffff80101010: 3, 16384 bytes' "$out/parts.replay"
 sed '0,/^f /{/^f /d}' "$out/log" >"$out/short"
 refused() {
 	! tools/slate-replay "$1" >/dev/null 2>&1
