@@ -304,7 +304,13 @@ static inline __attribute__((always_inline)) bool free_hot(void *object)
 
 /* ---- The interface ---- */
 
-EXPORT void *malloc(size_t size_bytes)
+/*
+ * Half a cache line into one: where it begins with a line, both tests of the fast path lie in the
+ * first and its return in the next, and a call took 0.25 ns more (Zen 5; any other multiple of 16
+ * will do).
+ */
+EXPORT __attribute__((aligned(64), patchable_function_entry(32, 32))) void *
+malloc(size_t size_bytes)
 {
 	return alloc_fast(size_bytes);
 }
@@ -524,10 +530,11 @@ EXPORT int malloc_trim(size_t keep_bytes)
 
 static bool stats_wanted;
 
-/* Calls are counted from the first one on; now the environment can tell whether that is wanted. */
+/* Calls are counted from the first one on; now the environment can tell whether that is wanted. Not
+ * that of who starts a program with rights of its own. */
 __attribute__((constructor)) static void choose_counting(void)
 {
-	const char *wish = getenv("SLATE_STATS");
+	const char *wish = secure_getenv("SLATE_STATS");
 
 	stats_wanted = wish && *wish && strcmp(wish, "0") != 0;
 	slot_counting(stats_wanted);

@@ -124,7 +124,7 @@ def best_of(row, figures):
 def table(rows, names, runs):
     lines = ["{:<30}{:>5}".format("row", "") + "".join(f"{name:>10.9}" for name in names) +
              "{:>11}{:>7}{:>11}{:>18}".format("best", "ratio", "goal", "elsewhere")]
-    behind = []
+    behind, second = [], []
     for row in rows:
         figures = {name: median(runs, name, row) for name in names}
         best = best_of(row, figures)
@@ -135,11 +135,14 @@ def table(rows, names, runs):
             ratio = f"{value:.2f}"
             if is_behind(row, figures["slate"], value):
                 behind.append(f"{row[0]} ({ratio} of {best}, goal {row[4]})")
+            if round(value, 2) > 1.0:
+                second.append(f"{row[0]} ({ratio} of {best})")
         digits = 2 if row[3] in ("", "x") else 1
         cells = "".join(f"{figure:>10.{digits}f}" if figure is not None else f"{'-':>10}" for figure in figures.values())
         lines.append(f"{row[0]:<30}{row[3]:>5}{cells}{best or '-':>11}{ratio:>7}{row[4]:>11}"
                      f"{ELSEWHERE.get(row[0], ''):>18}".rstrip())
-    lines.append("behind: " + ("; ".join(behind) if behind else "none"))
+    lines.append("behind its goal: " + ("; ".join(behind) or "none"))
+    lines.append("behind the best peer: " + ("; ".join(second) or "none"))
     return lines
 
 
