@@ -13,7 +13,17 @@
 #include "lib/string.h"
 
 /* Longest line of slate_whois_format(). */
-#define TEXT_BYTES 256
+#define TEXT_BYTES 320
+
+static void print_event(const char *what, const struct slate_event *event)
+{
+	char text[TEXT_BYTES];
+
+	if (!event->known)
+		return;
+	slate_event_format(text, sizeof(text), what, event);
+	kprintf("  %s\n", text);
+}
 
 static void print_whois(const void *address)
 {
@@ -23,6 +33,8 @@ static void print_whois(const void *address)
 	slate_whois(address, &who);
 	slate_whois_format(text, sizeof(text), address, &who);
 	kprintf("%s\n", text);
+	print_event("allocated", &who.allocated);
+	print_event("freed", &who.freed);
 }
 
 /* ---- Random addresses ---- */

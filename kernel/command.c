@@ -29,6 +29,7 @@ const struct command commands[] = {
 	 cmd_leaks},
 	{"collect", "", "free them", cmd_collect},
 	{"free", "ADDRESS", "free an object; a wrong address gives a report", cmd_free},
+	{"fault", "[KIND [SIZE]]", "a double free, an overflow ..., done on purpose", cmd_fault},
 	{"selftest", "[FILTER]", "test the allocator inside this kernel (TAP)", cmd_selftest},
 	{"stress", "[SECONDS [SEED [MAPS]]]",
 	 "all CPUs at once, then check everything; MAPS: of the heap, meanwhile", cmd_stress},

@@ -33,6 +33,7 @@ bool cmd_collect(int argc, char **argv);
 bool cmd_scavenge(int argc, char **argv);
 bool cmd_alloc(int argc, char **argv);
 bool cmd_free(int argc, char **argv);
+bool cmd_fault(int argc, char **argv);
 bool cmd_selftest(int argc, char **argv);
 bool cmd_stress(int argc, char **argv);
 bool cmd_hotadd(int argc, char **argv);

@@ -26,6 +26,12 @@ size_t fault_other_count(void);
 /* The last expected report, until FAULT_FATAL is armed. */
 struct slate_report fault_last(void);
 
+/*
+ * From now on each report becomes text at the end of buf, terminated, one line a line, and nothing
+ * else; NULL: that is over.
+ */
+void fault_capture(char *buf, size_t size_bytes);
+
 /* Print the callers of this function. */
 void fault_backtrace(void);
 

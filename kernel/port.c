@@ -3,6 +3,7 @@
  * port.c - the demo kernel's side of <slate/port.h>: everything the allocator asks of a
  * kernel but the interrupt mask (irqoff.c).
  */
+#include <slate/evidence.h>
 #include <slate/port.h>
 #include <slate/report.h>
 
@@ -11,7 +12,9 @@
 #include "kernel/console.h"
 #include "kernel/fault.h"
 #include "kernel/ipi.h"
+#include "lib/printf.h"
 #include "lib/spinlock.h"
+#include "lib/string.h"
 
 /* The status that qemu-run.sh gets back, apart from the shell's 1 and a trap's 3. */
 #define REPORT_STATUS 2
@@ -23,6 +26,8 @@ static struct {
 	size_t expected_count;
 	size_t other_count;
 	struct slate_report last;
+	char *capture; /* NULL: nobody wants the text */
+	size_t capture_bytes;
 } fault = {.lock = SPINLOCK_INIT};
 
 bool port_irq_enabled(void)
@@ -96,18 +101,47 @@ static bool fault_take(const struct slate_report *report, enum fault_mode *mode)
 	return expected;
 }
 
+static void print_line(const char *text, void *arg)
+{
+	const char **first = arg;
+
+	kprintf("%s%s\n", *first, text);
+	*first = "";
+}
+
+/* By the test alone that asked for it. */
+static void capture_line(const char *text, void *arg)
+{
+	size_t used = strlen(fault.capture);
+
+	(void)arg;
+	fmt_snprintf(fault.capture + used, fault.capture_bytes - used, "%s\n", text);
+}
+
+void fault_capture(char *buf, size_t size_bytes)
+{
+	fault.capture = buf;
+	fault.capture_bytes = size_bytes;
+}
+
 void port_panic(const struct slate_report *report)
 {
+	struct slate_evidence evidence;
 	enum fault_mode mode;
-	char line[320];
+	const char *first = "REPORT ";
 
+	if (fault.capture) {
+		slate_evidence(report, &evidence);
+		slate_evidence_print(report, &evidence, capture_line, NULL);
+		return;
+	}
 	if (fault_take(report, &mode))
 		return;
 	if (mode == FAULT_FATAL)
 		console_bust();
-	slate_report_format(line, sizeof(line), report);
-	kprintf("REPORT %s\n", line);
-	fault_backtrace();
+	slate_evidence(report, &evidence);
+	slate_evidence_print(report, &evidence, print_line, &first);
+	kprintf("  (addr2line -fpe slate.elf ADDRESS names the callers)\n");
 	if (mode == FAULT_FATAL)
 		arch_poweroff(REPORT_STATUS);
 }

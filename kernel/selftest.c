@@ -13,25 +13,10 @@
 #include "kernel/tap.h"
 
 static const struct pure_test *const kernel_tables[] = {
-	selftest_boot,
-	selftest_shell,
-	selftest_object,
-	selftest_span,
-	selftest_page,
-	selftest_hotplug,
-	selftest_numa,
-	selftest_cpu,
-	selftest_nmi,
-	selftest_sweep,
-	selftest_migrate,
-	selftest_misuse,
-	selftest_memory,
-	selftest_pressure,
-	selftest_stack,
-	selftest_scavenge,
-	selftest_trace,
-	selftest_special,
-	NULL,
+	selftest_boot,     selftest_shell,  selftest_object,  selftest_span,     selftest_page,
+	selftest_hotplug,  selftest_numa,   selftest_cpu,     selftest_nmi,      selftest_sweep,
+	selftest_migrate,  selftest_misuse, selftest_memory,  selftest_pressure, selftest_stack,
+	selftest_scavenge, selftest_trace,  selftest_special, selftest_report,   NULL,
 };
 
 /*

@@ -33,6 +33,7 @@ extern const struct pure_test selftest_pressure[];
 extern const struct pure_test selftest_stack[];
 extern const struct pure_test selftest_scavenge[];
 extern const struct pure_test selftest_trace[];
+extern const struct pure_test selftest_report[];
 extern const struct pure_test selftest_owners[];
 
 /* Give back what a failed test of that table held. */

@@ -8,6 +8,19 @@
 #define OWN_FRAMES 10u
 #define KEPT_MAX   10u
 
+/* No function here is longer. */
+#define FUNCTION_BYTES 1024u
+
+/* The hook's, and that of this file's function. */
+static size_t own_frames(const uintptr_t *pcs, size_t depth)
+{
+	for (size_t i = 0; i < depth; i++) {
+		if (pcs[i] - (uintptr_t)callstack_take < FUNCTION_BYTES)
+			return i + 1;
+	}
+	return 0;
+}
+
 size_t callstack_take(uintptr_t *pcs, size_t max, const void *caller)
 {
 	uintptr_t all[OWN_FRAMES + KEPT_MAX];
@@ -19,7 +32,7 @@ size_t callstack_take(uintptr_t *pcs, size_t max, const void *caller)
 		from++;
 	/* without frame pointers in the allocator its caller is missing, but not the caller's */
 	if (from == depth) {
-		from = 0;
+		from = own_frames(all, depth);
 		if (caller && max > 0)
 			pcs[count++] = (uintptr_t)caller;
 	}

@@ -28,6 +28,7 @@
 #include "mm/quarantine.h"
 #include "mm/roots.h"
 #include "mm/spanclass.h"
+#include "mm/witness.h"
 
 #define WORD_BYTES   sizeof(uintptr_t)
 #define HEADER_WORDS (sizeof(struct span_mark) / sizeof(unsigned long))
@@ -183,6 +184,19 @@ static void mark_slot(unsigned class, void *value, void *arg)
 			set_mark(span, 0);
 	}
 }
+
+#if SLATE_DEBUG
+/* Objects that were given up after a report: told already, and counted. */
+static bool mark_lost(struct mspan *span, void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; holds_objects(span) && span->witnesses && i < span->elem_count; i++) {
+		if (witness_state(&span->witnesses->list[i]) == WITNESS_LOST)
+			mark_free(span->base + i * span->elem_bytes);
+	}
+	return true;
+}
+#endif
 
 static void mark_reserved(void *object, void *arg)
 {
@@ -380,6 +394,7 @@ struct mspan *mark_all(const struct slate_live *live, size_t count, uintptr_t fr
 	kcache_for_each_reserved(mark_reserved, NULL);
 #if SLATE_DEBUG
 	quarantine_for_each(mark_reserved, NULL);
+	for_each_span(mark_lost, NULL);
 #endif
 	onfree_for_each_queued(reach_queued, NULL);
 	for_each_span(reach_kept, NULL);

@@ -64,11 +64,12 @@ unsigned mcache_source_take(unsigned class, void **out, unsigned n)
 	return mcentral_take(class, out, n);
 }
 
-static void report_bad_frame(pfn_t pfn, size_t pages, const char *call)
+/* Whoever flushes: it is the free that was wrong. */
+static void report_bad_frame(pfn_t pfn, size_t pages)
 {
 	struct slate_report report = {
 		.crime = SLATE_CRIME_PAGE_FREE,
-		.call = call,
+		.call = "slate_page_free",
 		.detail = "the frame is free already; found when the magazine was flushed",
 		.address = (uintptr_t)pfn_to_paddr(pfn).v,
 		.size_bytes = pages << SLATE_PAGE_SHIFT,
@@ -77,14 +78,14 @@ static void report_bad_frame(pfn_t pfn, size_t pages, const char *call)
 	mm_report(&report);
 }
 
-static void give_runs(size_t pages, void **slots, unsigned n, const char *call)
+static void give_runs(size_t pages, void **slots, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		pfn_t pfn = slot_to_frame(slots[i]);
 		size_t freed = mheap_free_pages(pfn, pages);
 
 		if (freed != pages)
-			report_bad_frame(pfn_add(pfn, freed), pages, call);
+			report_bad_frame(pfn_add(pfn, freed), pages);
 	}
 }
 
@@ -95,7 +96,7 @@ void mcache_source_give(unsigned class, void **objects, unsigned n, const char *
 		return;
 	}
 	if (mcache_is_run(class)) {
-		give_runs(mcache_run_pages(class), objects, n, call);
+		give_runs(mcache_run_pages(class), objects, n);
 		return;
 	}
 	if (class != PAGECLASS_FRAME) {
@@ -105,5 +106,5 @@ void mcache_source_give(unsigned class, void **objects, unsigned n, const char *
 	void *bad = mheap_give_frames(objects, n);
 
 	if (bad)
-		report_bad_frame(slot_to_frame(bad), 1, call);
+		report_bad_frame(slot_to_frame(bad), 1);
 }

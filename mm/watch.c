@@ -75,6 +75,7 @@ static bool begin(void *object, size_t size_bytes, size_t align_bytes, unsigned 
 	w.witness->size_bytes = size_bytes;
 	w.witness->align_log2 = (uint8_t)bits_ctz64(align_bytes);
 	witness_note(&w.witness->allocated, caller);
+	w.witness->freed.known = false;
 	witness_set_state(w.witness, WITNESS_TAKEN);
 	return true;
 }

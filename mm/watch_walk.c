@@ -12,6 +12,7 @@
 
 #include "mm/arena.h"
 #include "mm/mheap.h"
+#include "mm/object.h"
 #include "mm/watched.h"
 
 struct walk {
@@ -82,6 +83,39 @@ size_t watch_validate(void)
 	return walk.damaged;
 }
 
+/* ---- Objects that were given up ---- */
+
+static bool find_lost(struct mspan *span, void *arg)
+{
+	struct watched *found = arg;
+
+	for (size_t i = 0; span->witnesses && i < span->elem_count; i++) {
+		if (witness_state(&span->witnesses->list[i]) != WITNESS_LOST)
+			continue;
+		*found = (struct watched){.object = span->base + i * span->elem_bytes,
+					  .span = span,
+					  .witness = &span->witnesses->list[i]};
+		return false;
+	}
+	return true;
+}
+
+void watch_forgive(void)
+{
+	struct watched lost;
+
+	do {
+		lost.span = NULL;
+		for (unsigned node = 0; node < mheap_node_count() && !lost.span; node++)
+			mheap_for_each_span(node, find_lost, &lost);
+		if (!lost.span)
+			return;
+		witness_fill_freed(lost.witness, lost.object, lost.span->elem_bytes);
+		witness_set_state(lost.witness, WITNESS_HOME);
+		object_free_bare((void *)lost.object);
+	} while (true);
+}
+
 /* ---- Stacks ---- */
 
 static struct witness *of_stack(void *stack)
@@ -95,8 +129,10 @@ void watch_stack_alloc(void *stack, const void *caller)
 {
 	struct witness *witness = of_stack(stack);
 
-	if (witness)
-		witness_note(&witness->allocated, caller);
+	if (!witness)
+		return;
+	witness_note(&witness->allocated, caller);
+	witness->freed.known = false;
 }
 
 void watch_stack_free(void *stack, const void *caller)

@@ -43,9 +43,8 @@ static const char *damage_detail(const struct watched *w, enum slate_crime crime
 		return "its red zone was written to";
 	if (!byte_known)
 		return "its contents changed while it was free";
-	return w->witness->freed.depth || w->witness->freed.tick
-		       ? "it was written to while it was free"
-		       : "it was written to before it was ever handed out";
+	return w->witness->freed.known ? "it was written to while it was free"
+				       : "it was written to before it was ever handed out";
 }
 
 void watched_report_damage(const struct watched *w, const struct witness_damage *damage,

@@ -11,6 +11,7 @@
 #include "mm/directmap.h"
 #include "mm/mcache.h"
 #include "mm/mheap.h"
+#include "mm/witness.h"
 
 /* ---- Magazines ---- */
 
@@ -34,6 +35,57 @@ static void find_in_magazines(struct slate_whois *who, unsigned class, const voi
 		who->holder = SLATE_HELD_BY_DEPOT;
 	}
 }
+
+/* ---- Witnesses ---- */
+
+#if SLATE_DEBUG
+
+_Static_assert(SLATE_EVENT_DEPTH == WITNESS_DEPTH, "the same stacks");
+
+static struct slate_event event_of(const struct witness_event *event)
+{
+	struct slate_event copy = {
+		.known = event->known,
+		.cpu = event->cpu,
+		.tick = event->tick,
+		.depth = event->depth <= WITNESS_DEPTH ? event->depth : WITNESS_DEPTH,
+	};
+
+	for (size_t i = 0; i < copy.depth; i++)
+		copy.pcs[i] = event->pcs[i];
+	return copy;
+}
+
+/* What its record says. A stack's tells no state: its span does. */
+static void ask_witness(struct slate_whois *who, const struct mspan *span)
+{
+	const struct witness *witness = who->object ? witness_of(span, who->object) : NULL;
+
+	if (!witness)
+		return;
+	enum witness_state state = witness_state(witness);
+
+	who->allocated = event_of(&witness->allocated);
+	who->freed = event_of(&witness->freed);
+	who->asked_known = state != WITNESS_NONE;
+	who->asked_bytes = witness->size_bytes;
+	if (state == WITNESS_ASIDE || state == WITNESS_FREED)
+		who->holder = SLATE_HELD_BY_QUARANTINE;
+	else if (state == WITNESS_LOST)
+		who->holder = SLATE_HELD_BY_REPORT;
+	else if (state == WITNESS_HOME && who->kind == SLATE_WHOIS_LARGE)
+		who->holder = SLATE_HELD_BY_NOBODY;
+}
+
+#else
+
+static void ask_witness(struct slate_whois *who, const struct mspan *span)
+{
+	(void)who;
+	(void)span;
+}
+
+#endif
 
 /* ---- Kinds ---- */
 
@@ -61,6 +113,7 @@ static void ask_stack(struct slate_whois *who, const struct mspan *span, uintptr
 	who->object_bytes = span->elem_bytes;
 	who->kind = addr < who->object ? SLATE_WHOIS_GUARD : SLATE_WHOIS_STACK;
 	who->holder = SLATE_HELD_BY_CALLER;
+	ask_witness(who, span);
 	if (class - PAGECLASS_STACK_HEAD < SLATE_STACK_ORDERS)
 		find_in_magazines(who, MCACHE_STACK + (class - PAGECLASS_STACK_HEAD),
 				  (void *)who->object);
@@ -76,10 +129,13 @@ static void ask_object(struct slate_whois *who, const struct mspan *span, uintpt
 	if (!who->object)
 		return;
 	who->number = mspan_object_number(span, addr);
-	if (!mspan_is_taken(span, who->object))
+	if (!mspan_is_taken(span, who->object)) {
+		ask_witness(who, span);
 		return;
+	}
 	who->holder = SLATE_HELD_BY_CALLER;
 	find_in_magazines(who, span->span_class, (void *)who->object);
+	ask_witness(who, span);
 }
 
 static void ask_span(struct slate_whois *who, const struct mspan *span, uintptr_t addr)
@@ -94,6 +150,7 @@ static void ask_span(struct slate_whois *who, const struct mspan *span, uintptr_
 		who->object = span->base;
 		who->object_bytes = span->elem_bytes;
 		who->objects = 1;
+		ask_witness(who, span);
 	} else {
 		ask_object(who, span, addr);
 	}
@@ -133,10 +190,43 @@ static const char *holder_text(const struct slate_whois *who, char *buf, size_t 
 		return buf;
 	case SLATE_HELD_BY_DEPOT:
 		return "free, cached in the depot";
+	case SLATE_HELD_BY_QUARANTINE:
+		return "free, in quarantine";
+	case SLATE_HELD_BY_REPORT:
+		return "given up after a report";
 	case SLATE_HELD_BY_NOBODY:
 		break;
 	}
 	return "free";
+}
+
+/* The holder, and what its owner asked for. */
+static const char *held_text(const struct slate_whois *who, char *buf, size_t size_bytes)
+{
+	char holder[40];
+	const char *text = holder_text(who, holder, sizeof(holder));
+
+	if (!who->asked_known)
+		fmt_snprintf(buf, size_bytes, "%s", text);
+	else
+		fmt_snprintf(buf, size_bytes, "%s, asked for %zu bytes", text, who->asked_bytes);
+	return buf;
+}
+
+size_t slate_event_format(char *buf, size_t size_bytes, const char *what,
+			  const struct slate_event *event)
+{
+	size_t length =
+		(size_t)fmt_snprintf(buf, size_bytes, "%s on CPU %u at %lu, called from:", what,
+				     event->cpu, (unsigned long)event->tick);
+
+	for (size_t i = 0; i < event->depth; i++) {
+		size_t used = length < size_bytes ? length : size_bytes;
+
+		length += (size_t)fmt_snprintf(buf + used, size_bytes - used, " 0x%zx",
+					       (size_t)event->pcs[i]);
+	}
+	return length;
 }
 
 size_t slate_whois_format(char *buf, size_t size_bytes, const void *address,
@@ -150,8 +240,8 @@ size_t slate_whois_format(char *buf, size_t size_bytes, const void *address,
 	};
 	unsigned long long addr = (uintptr_t)address, object = who->object, span = who->span_base;
 	unsigned long long inside = addr - object;
-	char held[40];
-	const char *holder = holder_text(who, held, sizeof(held));
+	char held[80];
+	const char *holder = held_text(who, held, sizeof(held));
 
 	switch (who->kind) {
 	case SLATE_WHOIS_FRAME:

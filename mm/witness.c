@@ -71,7 +71,8 @@ void witness_note(struct witness_event *event, const void *caller)
 	event->cpu = (uint16_t)mm_cpu();
 	port_irq_restore(irq);
 	event->tick = port_tick();
-	event->depth = (uint16_t)callstack_take(event->pcs, WITNESS_DEPTH, caller);
+	event->known = true;
+	event->depth = (uint8_t)callstack_take(event->pcs, WITNESS_DEPTH, caller);
 }
 
 /* ---- Patterns ---- */

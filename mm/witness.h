@@ -61,7 +61,8 @@ enum witness_fill {
 struct witness_event {
 	uint32_t tick; /* port_tick() */
 	uint16_t cpu;
-	uint16_t depth; /* of pcs; 0 and tick 0: it never happened */
+	uint8_t depth; /* of pcs */
+	bool known;    /* it happened */
 	uintptr_t pcs[WITNESS_DEPTH];
 };
 
@@ -129,7 +130,7 @@ void witness_set_state(struct witness *witness, enum witness_state state);
 /* Taken -> freed; false for all but one of several callers, and where it is not taken. */
 bool witness_claim(struct witness *witness);
 
-/* Now, on this CPU, by that caller. */
+/* Now, on this CPU, by that caller. An allocation makes the former free forgotten. */
 void witness_note(struct witness_event *event, const void *caller);
 
 /* The red zone of an object of size_bytes in elem_bytes, written and checked. */

@@ -108,6 +108,12 @@ void expect_reports(enum slate_crime crime, unsigned n);
 #define reported() host_reported(__FILE__, __LINE__)
 const struct slate_report *host_reported(const char *file, int line);
 
+/*
+ * From now on each report and its evidence becomes text at the end of buf, terminated, and nothing
+ * else; NULL: that is over.
+ */
+void host_capture(char *buf, size_t size_bytes);
+
 /* Reports that came since the last expect_report(). */
 unsigned reports_seen(void);
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <slate/evidence.h>
 #include <slate/port.h>
 #include <slate/slate.h>
 
@@ -404,8 +405,32 @@ static void print_report(const char *what, const struct slate_report *report)
 	fprintf(stderr, "%s: %s\n", what, text);
 }
 
+static char *capture;
+static size_t capture_bytes;
+
+static void capture_line(const char *text, void *arg)
+{
+	size_t used = strlen(capture);
+
+	(void)arg;
+	snprintf(capture + used, capture_bytes - used, "%s\n", text);
+}
+
+void host_capture(char *buf, size_t size_bytes)
+{
+	capture = buf;
+	capture_bytes = size_bytes;
+}
+
 void port_panic(const struct slate_report *report)
 {
+	if (capture) {
+		struct slate_evidence evidence;
+
+		slate_evidence(report, &evidence);
+		slate_evidence_print(report, &evidence, capture_line, NULL);
+		return;
+	}
 	pthread_mutex_lock(&report_lock);
 	last_report = *report;
 	seen_count++;

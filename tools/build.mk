@@ -36,7 +36,7 @@ $(BUILD)/lib/mem.o: FILE_CFLAGS := $(MEM_CFLAGS)
 
 # What runs at start-up, for a report or on a walk over everything: small before fast.
 COLD := mm/config mm/init mm/memmap mm/memmap_lint mm/memmap_sweep mm/mmdebug mm/pagealloc_check mm/framemap mm/heapmap mm/report \
-	mm/mark mm/marksweep mm/stats mm/validate mm/whois lib/printf
+	mm/evidence mm/evidence_text mm/mark mm/marksweep mm/stats mm/validate mm/whois lib/printf
 ifneq ($(DEBUG),1)
 $(COLD:%=$(BUILD)/%.o) $(COLD:%=$(BUILD)/libslate/%.o): FILE_CFLAGS := -Os
 endif

@@ -33,7 +33,7 @@ DEBUG_DEFINE := $(if $(filter 1,$(DEBUG)),-DSLATE_DEBUG=1)
 BASE_CFLAGS := -std=gnu11 -I. -Iinclude -g -ffreestanding -fno-stack-protector -fno-common \
 	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fno-unwind-tables \
 	-ffunction-sections -fdata-sections \
-	$(if $(filter 1,$(DEBUG)),-O1 $(DEBUG_DEFINE),-O2) $(if $(filter 1,$(TRACE)),-DSLATE_TRACE=1) $(WARNINGS)
+	$(if $(filter 1,$(DEBUG)),-O1 -fno-omit-frame-pointer $(DEBUG_DEFINE),-O2) $(if $(filter 1,$(TRACE)),-DSLATE_TRACE=1) $(WARNINGS)
 
 # The allocator in the library; in the demo kernel, which adds what arch.mk says about its own port
 # (ARCH_KERNEL_CFLAGS, such as -DSLATE_PERCPU_OFFSET); the kernel itself, with frame pointers for backtraces.

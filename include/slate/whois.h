@@ -25,8 +25,22 @@ enum slate_whois_kind {
 enum slate_whois_holder {
 	SLATE_HELD_BY_NOBODY, /* free in its span */
 	SLATE_HELD_BY_CALLER,
-	SLATE_HELD_BY_CPU,   /* free, in a magazine of that CPU */
-	SLATE_HELD_BY_DEPOT, /* free, on its way between CPUs */
+	SLATE_HELD_BY_CPU,        /* free, in a magazine of that CPU */
+	SLATE_HELD_BY_DEPOT,      /* free, on its way between CPUs */
+	SLATE_HELD_BY_QUARANTINE, /* debug builds: freed, not yet to be given out again */
+	SLATE_HELD_BY_REPORT,     /* debug builds: never to be given out again */
+};
+
+/* Return addresses that are kept of a call. */
+#define SLATE_EVENT_DEPTH 6u
+
+/* An allocation or a free, as debug builds remember it. */
+struct slate_event {
+	bool known;
+	unsigned cpu;
+	uint32_t tick; /* port_tick() */
+	size_t depth;
+	uintptr_t pcs[SLATE_EVENT_DEPTH]; /* of the callers, innermost first */
 };
 
 struct slate_whois {
@@ -40,6 +54,11 @@ struct slate_whois {
 	unsigned span_class; /* of OBJECT and TAIL */
 	uintptr_t span_base; /* 0: no span */
 	size_t span_pages;
+	/* debug builds, of OBJECT, LARGE and STACK: */
+	bool asked_known;
+	size_t asked_bytes; /* as its owner asked for, or its last one */
+	struct slate_event allocated;
+	struct slate_event freed;
 };
 
 /*
@@ -51,10 +70,18 @@ void slate_whois(const void *address, struct slate_whois *who);
 
 /*
  * The same as one line without a newline, for instance "0xffff800000050c9a: 2 bytes into object 30
- * of 118, 104 bytes at 0xffff800000050c98, class 26, span 0xffff800000050000+3: taken". buf of
+ * of 118, 104 bytes at 0xffff800000050c98, class 26, span 0xffff800000050000+3: taken"; in debug
+ * builds it ends in ", asked for 100 bytes". buf of
  * size_bytes is always terminated. Returns the length that the whole text needs. Context: any.
  */
 size_t slate_whois_format(char *buf, size_t size_bytes, const void *address,
 			  const struct slate_whois *who);
+
+/*
+ * "freed on CPU 1 at 2349871, called from: 0xffffffff8010c1e3 0xffffffff80131cad", if what is
+ * "freed"; buf, result and context as above.
+ */
+size_t slate_event_format(char *buf, size_t size_bytes, const char *what,
+			  const struct slate_event *event);
 
 #endif
