@@ -9,7 +9,7 @@
 #include <slate/cache.h>
 
 #include "mm/anyctx.h"
-#include "mm/mcache.h"
+#include "mm/mcache_source.h"
 #include "mm/mcentral.h"
 #include "mm/mheap_span.h"
 #include "mm/mmdebug.h"
@@ -21,7 +21,8 @@
 #define HELD      4096u
 
 static bool nmi;
-static size_t home; /* free + metadata frames of the idle machine */
+static size_t home;         /* free + metadata frames of the idle machine */
+static size_t structs_home; /* of spans, and their bits, that it has */
 
 bool port_in_nmi(void)
 {
@@ -38,11 +39,17 @@ static size_t free_and_metadata(void)
 	return stats.free_pages + stats.metadata_pages;
 }
 
+static size_t structs_in_use(void)
+{
+	return mheap_span_structs.in_use + mheap_span_bits.in_use;
+}
+
 static int set_up(void **state)
 {
 	set_up_small(state);
 	nmi = false;
 	home = free_and_metadata();
+	structs_home = structs_in_use();
 	return 0;
 }
 
@@ -56,6 +63,7 @@ static void assert_all_home(void)
 	slate_stats(&stats);
 	assert_int_equal(stats.objects + stats.large_objects, 0);
 	assert_int_equal(stats.leaked_objects, 0);
+	assert_int_equal(structs_in_use(), structs_home);
 	assert_int_equal(slate_validate(), 0);
 }
 
@@ -214,6 +222,36 @@ static void constraints_hold(void **state)
 	assert_all_home();
 }
 
+/* Each chunk has long runs, and none that fits, but for the last: more than one lock hold sees. */
+static void a_search_goes_on(void **state)
+{
+	const struct slate_page_constraints fit = {
+		.align_bytes = 16 * SLATE_PAGE_SIZE,
+		.node = SLATE_ANY_NODE,
+		.flags = SLATE_ANYCTX,
+	};
+	static pfn_t frames[HELD];
+	size_t count = 0;
+	size_t last = 0;
+	pfn_t pfn;
+
+	(void)state;
+	for (; !pfn_is_none(frames[count] = slate_page_alloc(1, NULL)); count++)
+		if (frames[count].v % 16 == 0 && frames[count].v > last)
+			last = frames[count].v;
+	for (size_t i = 0; i < count; i++)
+		if (frames[i].v % 16 || frames[i].v == last)
+			slate_page_free(frames[i], 1);
+	slate_flush();
+	pfn = (slate_page_alloc)(3, &fit);
+	assert_int_equal(pfn.v, last);
+	(slate_page_free)(pfn, 3);
+	for (size_t i = 0; i < count; i++)
+		if (frames[i].v % 16 == 0 && frames[i].v != last)
+			slate_page_free(frames[i], 1);
+	assert_all_home();
+}
+
 static void large_objects(void **state)
 {
 	const size_t most = ANYCTX_LARGE_MAX_PAGES * SLATE_PAGE_SIZE;
@@ -320,6 +358,7 @@ static void a_depot_serves(void **state)
 	mcentral_counts(class, &spans, &taken_after);
 	assert_non_null(objects[0]);
 	assert_int_equal(mcache_depot_cached(class), before - capacity);
+	assert_non_null(mcache_depot(class)->empty);
 	assert_int_equal(mcache_cached(mcaches[1], class), capacity - 1);
 	assert_int_equal(taken_after, taken);
 	slate_free(objects[0]);
@@ -497,6 +536,7 @@ int main(void)
 		ANYCTX(every_class_has_new_spans),
 		ANYCTX(every_run_length),
 		ANYCTX(constraints_hold),
+		ANYCTX(a_search_goes_on),
 		ANYCTX(large_objects),
 		ANYCTX(typed_caches),
 		ANYCTX(no_constructor_runs),
