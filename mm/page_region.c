@@ -176,14 +176,15 @@ static inline bool is_noted(const struct page_region *region, size_t bit, size_t
 	return first == region->pending[0] && (last == first || last == region->pending[1]);
 }
 
-/* If not: may they change? */
+/* If not: may they change? Of a run over two chunks neither is settled: with its words that would
+ * be too much for one lock hold. */
 static __attribute__((noinline)) bool may_change(const struct page_region *region, size_t bit,
 						 size_t n)
 {
 	size_t first = bit >> PAGE_CHUNK_SHIFT;
 	size_t last = (bit + n - 1) >> PAGE_CHUNK_SHIFT;
 
-	return first == last || is_whole(bit, n) || to_settle(region, first, last) < 2;
+	return first == last || is_whole(bit, n) || to_settle(region, first, last) == 0;
 }
 
 /* And they have changed. */

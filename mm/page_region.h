@@ -168,8 +168,8 @@ static inline void page_region_hints_given(struct page_region *region, size_t bi
 
 /*
  * Allocate [bit, bit + n), or free it: if all of it was the other, else nothing happens and they
- * return false. n >= 1; inside the region. To keep the work bounded they refuse as well when two
- * chunks would have to be settled at once; not where page_region_has_room().
+ * return false. n >= 1; inside the region. To keep the work bounded they refuse as well when one
+ * chunk would have to be settled for a run that lies in two; not where page_region_has_room().
  */
 static inline bool page_region_take(struct page_region *region, size_t bit, size_t n)
 {
