@@ -81,11 +81,11 @@ static void shuffle_objects(size_t count)
 }
 
 /* Until there are no more, in memory or in the table; back in any order, with polls in between. */
-static void exhaust_class(size_t size)
+static void exhaust_class(size_t size, unsigned flags)
 {
 	size_t count = 0;
 
-	while (count < OBJECTS_MAX && (objects[count] = slate_alloc(size)) != NULL)
+	while (count < OBJECTS_MAX && (objects[count] = slate_alloc_flags(size, flags)) != NULL)
 		count++;
 	slate_poll();
 	shuffle_objects(count);
@@ -129,9 +129,12 @@ static void all_objects(void)
 				       16384, 32768, 40000, 100000, 2000000};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		exhaust_class(sizes[i]);
+		exhaust_class(sizes[i], 0);
+		exhaust_class(sizes[i], SLATE_ANYCTX);
 		bulk(sizes[i]);
 	}
+	/* the longest that there is without a wait */
+	exhaust_class((size_t)512 << 10, SLATE_ANYCTX);
 	typed(48);
 	typed(3000);
 	slate_flush();
@@ -171,8 +174,11 @@ static void scattered_frames(void)
 		.boundary_bytes = 16 * SLATE_PAGE_SIZE,
 		.node = SLATE_ANY_NODE,
 	};
+	struct slate_page_constraints hurry = fit;
 	size_t count = 0;
 	size_t kept;
+
+	hurry.flags = SLATE_ANYCTX;
 
 	while (count < ROOM_PAGES && !pfn_is_none(frames[count] = slate_page_alloc(1, NULL)))
 		count++;
@@ -183,6 +189,7 @@ static void scattered_frames(void)
 	for (size_t pages = 1; pages <= 64; pages *= 2) {
 		exhaust_runs(pages, NULL, kept);
 		exhaust_runs(pages, &fit, kept);
+		exhaust_runs(pages, &hurry, kept);
 		slate_poll();
 	}
 	slate_scavenge(64);
@@ -197,9 +204,12 @@ static void all_frames(void)
 		.align_bytes = 512 * SLATE_PAGE_SIZE,
 		.node = SLATE_ANY_NODE,
 	};
+	const struct slate_page_constraints hurry = {.node = SLATE_ANY_NODE, .flags = SLATE_ANYCTX};
 
-	for (size_t pages = 1; pages <= ROOM_PAGES; pages *= 2)
+	for (size_t pages = 1; pages <= ROOM_PAGES; pages *= 2) {
 		exhaust_runs(pages, NULL, 0);
+		exhaust_runs(pages, &hurry, 0);
+	}
 	exhaust_runs(512, &huge, 0);
 	scattered_frames();
 	slate_scavenge(SIZE_MAX);

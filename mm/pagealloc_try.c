@@ -11,26 +11,32 @@
 #include "mm/page_search.h"
 #include "mm/pagealloc_node.h"
 
-/* Lock holds of one request; and steps of a search under constraints in one of them, so many that
- * it gets past a chunk whose end is free. */
-#define TRIES 16u
-#define STEPS 3u
+/* Lock holds of one request. */
+#define TRIES 32u
 
 struct attempt {
 	size_t n;
-	struct page_fit fit; /* min moves on with the search */
-	bool again;          /* another lock hold may find what this one has not */
+	struct page_fit fit;
+	bool tree;   /* not near the hints */
+	bool again;  /* another lock hold may find what this one has not */
+	size_t past; /* frame numbers: regions below are done with; */
+	size_t open; /* and where a search under constraints stands, as in struct page_search; */
+	size_t next; /* 0: at the beginning */
 };
 
+/* Each of the three is work enough for one lock hold: near the hints, the tree's arrears, the tree.
+ */
 static size_t find_plain(struct attempt *attempt, struct page_region *region)
 {
 	size_t bit;
 
 	if (attempt->n == 1)
 		return page_search_one(region);
-	bit = page_search_near(region, attempt->n);
-	if (bit != PAGE_BIT_NONE)
+	if (!attempt->tree) {
+		bit = page_search_near(region, attempt->n);
+		attempt->tree = attempt->again = bit == PAGE_BIT_NONE;
 		return bit;
+	}
 	attempt->again = page_region_settle_one(region);
 	if (attempt->again)
 		return PAGE_BIT_NONE;
@@ -40,20 +46,33 @@ static size_t find_plain(struct attempt *attempt, struct page_region *region)
 	return bit;
 }
 
+/* On from where the last lock hold has left it, if that was in this region: it was the first one
+ * with room. */
+static void resume(const struct attempt *attempt, struct page_search *search)
+{
+	size_t origin = search->region->origin;
+
+	if (attempt->next <= origin || attempt->next - origin < search->bit ||
+	    attempt->next - origin >= search->end)
+		return;
+	search->bit = attempt->next - origin;
+	search->open = attempt->open - origin;
+}
+
 static size_t find_fit(struct attempt *attempt, struct page_region *region)
 {
-	enum page_search_result result = PAGE_SEARCH_MORE;
+	enum page_search_result result;
 	struct page_search search;
 
 	if (!page_search_begin(&search, region, attempt->n, &attempt->fit))
 		return PAGE_BIT_NONE;
-	for (unsigned i = 0; i < STEPS && result == PAGE_SEARCH_MORE; i++)
-		result = page_search_step(&search);
+	resume(attempt, &search);
+	result = page_search_step(&search);
 	if (result == PAGE_SEARCH_FOUND)
 		return search.from;
 	attempt->again = result == PAGE_SEARCH_MORE;
-	if (attempt->again)
-		attempt->fit.min = page_region_pfn(region, search.open);
+	attempt->open = region->origin + search.open;
+	attempt->next = region->origin + search.bit;
 	return PAGE_BIT_NONE;
 }
 
@@ -80,28 +99,43 @@ static bool take(struct attempt *attempt, struct page_region *region, size_t bit
 	return true;
 }
 
+/* One region's turn. */
+static pfn_t try_region_locked(struct pagealloc *pa, struct attempt *attempt,
+			       struct page_region *region)
+{
+	bool plain = pagealloc_fit_is_plain(&attempt->fit, region);
+	size_t bit = plain ? find_plain(attempt, region) : find_fit(attempt, region);
+
+	mm_lock_assert_held(&pa->lock);
+	if (bit != PAGE_BIT_NONE && take(attempt, region, bit, plain)) {
+		count_sub(&pa->free_pages, attempt->n);
+		return page_region_pfn(region, bit);
+	}
+	if (bit != PAGE_BIT_NONE && !attempt->again) {
+		/* what was passed in an earlier lock hold is taken by now */
+		attempt->open = attempt->next = region->origin + bit;
+		attempt->again = true;
+	}
+	if (!attempt->again) {
+		attempt->past = region->base + region->pages;
+		attempt->again = pagealloc_next(region) != NULL;
+		attempt->tree = false;
+	}
+	return SLATE_PFN_NONE;
+}
+
 static pfn_t attempt_locked(struct pagealloc *pa, struct attempt *attempt)
 {
 	struct page_region *region = pagealloc_regions(pa);
-	size_t n = attempt->n;
 
 	mm_lock_assert_held(&pa->lock);
 	attempt->again = false;
-	if (pagealloc_left_locked(pa, attempt->fit.reserve) < n)
+	if (pagealloc_left_locked(pa, attempt->fit.reserve) < attempt->n)
 		return SLATE_PFN_NONE;
-	for (; region && !attempt->again; region = pagealloc_next(region)) {
-		bool plain = pagealloc_fit_is_plain(&attempt->fit, region);
-		size_t bit;
-
-		if (region->free_pages < n || (attempt->fit.stays && region->removable))
-			continue;
-		bit = plain ? find_plain(attempt, region) : find_fit(attempt, region);
-		if (bit != PAGE_BIT_NONE && take(attempt, region, bit, plain)) {
-			count_sub(&pa->free_pages, n);
-			return page_region_pfn(region, bit);
-		}
-	}
-	return SLATE_PFN_NONE;
+	while (region && (region->base < attempt->past || region->free_pages < attempt->n ||
+			  (attempt->fit.stays && region->removable)))
+		region = pagealloc_next(region);
+	return region ? try_region_locked(pa, attempt, region) : SLATE_PFN_NONE;
 }
 
 pfn_t pagealloc_try_alloc(struct pagealloc *pa, size_t n, const struct page_fit *fit)
