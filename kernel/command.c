@@ -43,12 +43,19 @@ const struct command commands[] = {
 	{NULL, NULL, NULL, NULL},
 };
 
+/* Columns for arguments in the list; help on those that need more is on a line of its own. */
+#define HELP_USAGE 16
+
 bool cmd_help(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	for (const struct command *c = commands; c->name; c++)
-		kprintf("  %-9s %-16s %s\n", c->name, c->usage, c->help);
+	for (const struct command *c = commands; c->name; c++) {
+		bool fits = strlen(c->usage) <= HELP_USAGE;
+
+		kprintf("  %-9s %-*s%s", c->name, HELP_USAGE, c->usage, fits ? " " : "\n");
+		kprintf("%*s%s\n", fits ? 0 : HELP_USAGE + 13, "", c->help);
+	}
 	kprintf("Several commands on a line: mem; stats. Keys: arrows, Home, End, Ctrl-A E U K "
 		"W.\n");
 	return true;
@@ -58,7 +65,7 @@ bool command_usage(const char *name)
 {
 	for (const struct command *c = commands; c->name; c++) {
 		if (strcmp(c->name, name) == 0)
-			kprintf("usage: %s %s\n", c->name, c->usage);
+			kprintf("usage: %s%s%s\n", c->name, *c->usage ? " " : "", c->usage);
 	}
 	return false;
 }

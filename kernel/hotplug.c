@@ -136,6 +136,22 @@ const char *hotplug_holder_name(enum slate_holder_kind kind)
 	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "?";
 }
 
+static const char *outcome(int status)
+{
+	switch (status) {
+	case SLATE_OK:
+		return "done";
+	case SLATE_EEXIST:
+		return "it is there already";
+	case SLATE_ENOENT:
+		return "it is not there";
+	case SLATE_EBUSY:
+		return "somebody holds a part of it";
+	default:
+		return "refused";
+	}
+}
+
 bool cmd_hotadd(int argc, char **argv)
 {
 	int status;
@@ -143,7 +159,7 @@ bool cmd_hotadd(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	status = hotplug_add();
-	kprintf("hotadd: %d, %llu MiB at 0x%llx\n", status,
+	kprintf("hotadd: %s: %llu MiB at 0x%llx\n", outcome(status),
 		(unsigned long long)(aside.size_bytes >> 20), (unsigned long long)aside.base);
 	return status == SLATE_OK;
 }
@@ -157,7 +173,7 @@ bool cmd_hotremove(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	status = hotplug_remove(&holders);
-	kprintf("hotremove: %d, %zu frames held in %zu places\n", status, holders.pages,
+	kprintf("hotremove: %s: %zu frames held in %zu places\n", outcome(status), holders.pages,
 		holders.count);
 	for (size_t i = 0; i < holders.count && i < holders.capacity; i++)
 		kprintf("  0x%llx %zu frames: %s of %zu bytes\n",
