@@ -94,7 +94,10 @@ cat >"$out/live.gdb" <<-END
 	python addresses = [m for m in re.findall(r"^(0x[0-9a-f]+): ", log, re.M)]
 	python open("$out/dump.gdb", "w").write("slate whois " + " ".join(addresses) + "\nslate mem\nslate check\n")
 	source $out/dump.gdb
+	slate locks
 	monitor dump-guest-memory $PWD/$out/raw
+	set var mheaps[0].pages.lock.spin.next += 3
+	slate locks
 	kill
 END
 ask live -x "$out/live.gdb" "$elf"
@@ -109,6 +112,10 @@ result $? "gdb on the running machine says the same"
 grep -q '^0 contradictions' "$out/live.log"
 result $? "slate check finds nothing wrong"
 
+grep -q '^0 locks held' "$out/live.log"
+result $? "no lock is held"
+grep -q '^page allocator of node 0: held, 2 wait' "$out/live.log"
+result $? "one that is held and waited for is named"
 same_mem live
 result $? "slate mem tells the kernel's figures"
 

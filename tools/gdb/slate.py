@@ -7,6 +7,7 @@
     slate spans [CLASS]   every live span, or those of one class
     slate whois ADDRESS   what lies there and who has it; the text is that of the kernel's whois
     slate caches          what each CPU's magazines and the depots hold
+    slate locks           locks that somebody holds, and how many wait for them
     slate check           the invariants that a reader of memory can prove
 
 It works on a running machine (qemu-run.sh --gdb, then target remote :1234) and on a dump of guest memory (QEMU's
@@ -179,10 +180,8 @@ class Span:
     def bits(self):
         size = 8 * word_format()[0]
         count = (self.elem_count + size - 1) // size
-        value_of = 0
-        for i, bits in enumerate(words(self.alloc_bits, count)):
-            value_of |= bits << (i * size)
-        return value_of & ((1 << self.elem_count) - 1)
+        joined = sum(bits << (i * size) for i, bits in enumerate(words(self.alloc_bits, count)))
+        return joined & ((1 << self.elem_count) - 1)
 
     def is_taken(self, index):
         return bool(self.bits() >> index & 1)
@@ -229,10 +228,9 @@ def region_of(pfn):
 
 
 def bit(bitmap, index):
-    bits = 8 * word_format()[0]
     size = bitmap.type.target().sizeof
     raw = read(int(bitmap) + index // (8 * size) * size, size)
-    return int.from_bytes(raw, "little") >> (index % (8 * size)) & 1 if bits else 0
+    return int.from_bytes(raw, "little") >> (index % (8 * size)) & 1
 
 
 # ---- Magazines ----
@@ -447,7 +445,7 @@ def check():
 
 
 class SlateCommand(gdb.Command):
-    """Slate's own commands: slate mem, spans, whois, caches, check."""
+    """Slate's own commands: slate mem, spans, whois, caches, locks, check."""
 
     def __init__(self):
         super().__init__("slate", gdb.COMMAND_DATA, gdb.COMPLETE_NONE, True)
@@ -459,9 +457,6 @@ class Subcommand(gdb.Command):
     def invoke(self, argument, from_tty):
         forget_cache()
         self.run(gdb.string_to_argv(argument))
-
-    def run(self, arguments):
-        raise NotImplementedError
 
 
 class Mem(Subcommand):
@@ -525,6 +520,33 @@ class Caches(Subcommand):
         print(f"{len(magazines.caches)} CPUs, {sum(len(v) for v in magazines.by_class.values())} slots filled")
 
 
+def known_locks():
+    """Name and struct mm_lock of the allocator's locks."""
+    for node in nodes():
+        yield f"mheap of node {node}", value(f"mheaps[{node}].lock")
+        yield f"page allocator of node {node}", value(f"mheaps[{node}].pages.lock")
+    for name, array in (("mcentral of class", value("mcentrals")),
+                        ("mcentral of typed class", static("typed_centrals", "mm/mcentral.c")),
+                        ("depot of class", static("depots", "mm/mcache.c")),
+                        ("depot of typed class", static("typed_depots", "mm/mcache.c")),
+                        ("records, lock", static("locks", "mm/special.c"))):
+        for i in range(array.type.range()[1] + 1):
+            yield f"{name} {i}", array[i]["lock"]
+
+
+class Locks(Subcommand):
+    """Locks that somebody holds, and how many wait for them: slate locks"""
+
+    def run(self, arguments):
+        held = [(name, lock) for name, lock in known_locks() if int(lock["spin"]["next"]) != int(lock["spin"]["owner"])]
+        for name, lock in held:
+            waiting = (int(lock["spin"]["next"]) - int(lock["spin"]["owner"])) % 2**16 - 1
+            # debug builds know who: CPU + 1
+            cpu = int(lock["owner"]) if any(field.name == "owner" for field in lock.type.fields()) else 0
+            print(f"{name}: held{f' by CPU {cpu - 1}' if cpu else ''}, {waiting} wait")
+        print(f"{len(held)} locks held")
+
+
 class Check(Subcommand):
     """Prove what can be proven by reading: slate check"""
 
@@ -564,17 +586,14 @@ class SpanPrinter:
 
 
 def find_printer(val):
-    name = str(val.type.unqualified())
-    if name in ("pfn_t", "paddr_t"):
-        return FramePrinter(val)
-    if name == "struct mspan":
-        return SpanPrinter(val)
-    return None
+    printers = {"pfn_t": FramePrinter, "paddr_t": FramePrinter, "struct mspan": SpanPrinter}
+    printer = printers.get(str(val.type.unqualified()))
+    return printer(val) if printer else None
 
 
 find_printer.name = "slate"
 gdb.pretty_printers.append(find_printer)
 gdb.execute("set max-value-size unlimited")
 SlateCommand()
-for command, name in ((Mem, "mem"), (Spans, "spans"), (Whois, "whois"), (Caches, "caches"), (Check, "check")):
-    command(f"slate {name}", gdb.COMMAND_DATA)
+for command in (Mem, Spans, Whois, Caches, Locks, Check):
+    command(f"slate {command.__name__.lower()}", gdb.COMMAND_DATA)
