@@ -4,45 +4,27 @@
  * for frames or metadata: once, and for ever from there, for every N. The call succeeds or says
  * no; what it gave holds; nothing is lost; and the same succeeds when there is memory again.
  */
+#include "test-host/oom.h"
 #include "test-host/unit.h"
 
 #include "mm/mmdebug.h"
 
-#define MEMORY      (6 * MIB)
 #define ADDED_AT    (128 * MIB)
 #define ADDED_BYTES (2 * MIB)
 #define SMALL_AT    (512 * MIB)
 #define SMALL_BYTES (4 * SLATE_PAGE_SIZE)
 #define INITRD      (256 * MIB)
-/* Runs of a call with the same fault on one machine, and how many of its faults. */
-#define REPEATS         400
-#define REPEATED_FAULTS 6
-#define HELD            300
-
-struct call {
-	const char *name;
-	void (*prepare)(void); /* with memory; NULL: nothing */
-	void (*run)(void);     /* without */
-	void (*undo)(void);    /* with memory: all is given back */
-	bool never_refuses;
-};
+#define HELD        300
 
 static void *held[HELD];
 static pfn_t runs[HELD];
 static size_t run_pages[HELD];
-static size_t refused;
-
-static bool noted(bool got)
-{
-	refused += !got;
-	return got;
-}
 
 /* Content that is checked when it goes back: nothing is given twice. */
 static void keep(size_t i, void *object, size_t size_bytes)
 {
 	held[i] = object;
-	if (noted(object != NULL) && size_bytes)
+	if (oom_noted(object != NULL) && size_bytes)
 		memset(object, (int)(i & 0xff), size_bytes);
 }
 
@@ -107,7 +89,7 @@ static void run_realloc(void)
 		unsigned char *moved = slate_realloc(held[i], size_bytes);
 		unsigned char *now = moved ? moved : held[i];
 
-		noted(moved != NULL);
+		oom_noted(moved != NULL);
 		for (size_t at = 0; at < (moved && size_bytes < 40 ? size_bytes : 40); at++)
 			assert_int_equal(now[at], i);
 		held[i] = now;
@@ -127,7 +109,7 @@ static void run_bulk(void)
 		size_t n = slate_alloc_bulk(sizes[s], wanted, out, 0);
 
 		assert_true(n <= wanted);
-		noted(n == wanted);
+		oom_noted(n == wanted);
 		for (size_t i = 0; i < n; i++, at++)
 			keep(at, out[i], sizes[s]);
 	}
@@ -189,11 +171,11 @@ static void run_cache(void)
 		.name = "oom", .size_bytes = 600, .constructor = construct};
 
 	cache = slate_cache_create(&params);
-	if (!noted(cache != NULL))
+	if (!oom_noted(cache != NULL))
 		return;
 	for (size_t i = 0; i < 40; i++) {
 		held[i] = slate_cache_alloc(cache);
-		if (noted(held[i] != NULL))
+		if (oom_noted(held[i] != NULL))
 			assert_int_equal(((unsigned char *)held[i])[599], 0x5a);
 	}
 }
@@ -216,10 +198,10 @@ static void run_prefill(void)
 	size_t aside = 0;
 
 	cache = slate_cache_create(&params);
-	if (!noted(cache != NULL))
+	if (!oom_noted(cache != NULL))
 		return;
 	for (size_t n = 10; n <= 30; n += 10) {
-		if (noted(slate_cache_prefill(cache, n)))
+		if (oom_noted(slate_cache_prefill(cache, n)))
 			aside = n;
 	}
 	for (size_t i = 0; i < aside; i++) {
@@ -244,17 +226,17 @@ static void run_constraints(void)
 
 		run_pages[i] = 1 + i;
 		runs[i] = slate_page_alloc(run_pages[i], &fit);
-		noted(!pfn_is_none(runs[i]));
+		oom_noted(!pfn_is_none(runs[i]));
 	}
 	runs[24] = slate_frame_alloc();
 	run_pages[24] = 1;
-	noted(!pfn_is_none(runs[24]));
+	oom_noted(!pfn_is_none(runs[24]));
 	for (size_t i = 0; i < 4; i++) {
 		static const size_t pages[] = {2, 4, 8, 512};
 
 		run_pages[25 + i] = pages[i];
 		runs[25 + i] = slate_page_alloc(pages[i], NULL);
-		noted(!pfn_is_none(runs[25 + i]));
+		oom_noted(!pfn_is_none(runs[25 + i]));
 	}
 }
 
@@ -266,14 +248,14 @@ static void run_at(void)
 	assert_int_equal(slate_page_alloc_at((paddr_t){4 * MIB}, 3), SLATE_OK);
 	run_pages[1] = 1;
 	runs[1] = slate_page_alloc(1, NULL);
-	noted(!pfn_is_none(runs[1]));
+	oom_noted(!pfn_is_none(runs[1]));
 }
 
 static void run_stacks(void)
 {
 	for (size_t i = 0; i < 20; i++) {
 		held[i] = slate_stack_alloc((unsigned)i % SLATE_STACK_ORDERS);
-		if (noted(held[i] != NULL))
+		if (oom_noted(held[i] != NULL))
 			memset(held[i], (int)i, SLATE_PAGE_SIZE);
 	}
 }
@@ -294,13 +276,11 @@ static bool added;
 static bool small_added;
 
 /* Removed again, unless it had to carry the arenas itself: then it stays, and nothing else does. */
-static size_t staying_pages;
-
 static void run_add(void)
 {
 	int status;
 
-	if (!staying_pages) {
+	if (!oom_staying_pages) {
 		status = slate_add_memory((paddr_t){ADDED_AT}, ADDED_BYTES, 0);
 		assert_int_equal(status, SLATE_OK);
 		added = true;
@@ -308,7 +288,7 @@ static void run_add(void)
 	/* this one has no room for arenas of its own */
 	status = slate_add_memory((paddr_t){SMALL_AT}, SMALL_BYTES, 0);
 	assert_true(status == SLATE_OK || status == SLATE_ENOMEM);
-	small_added = noted(status == SLATE_OK);
+	small_added = oom_noted(status == SLATE_OK);
 }
 
 static void undo_add(void)
@@ -321,7 +301,7 @@ static void undo_add(void)
 	if (status == SLATE_EBUSY) {
 		assert_int_equal(holders.count, 1);
 		assert_int_equal(list[0].kind, SLATE_HOLDER_METADATA);
-		staying_pages = ADDED_BYTES >> SLATE_PAGE_SHIFT;
+		oom_staying_pages = ADDED_BYTES >> SLATE_PAGE_SHIFT;
 	} else {
 		assert_int_equal(status, SLATE_OK);
 	}
@@ -341,7 +321,7 @@ static void run_online(void)
 	host_cpu_set(2);
 	status = slate_cpu_online();
 	assert_true(status == SLATE_OK || status == SLATE_ENOMEM);
-	came = noted(status == SLATE_OK);
+	came = oom_noted(status == SLATE_OK);
 	if (came) {
 		keep(0, slate_alloc(64), 64);
 		keep(1, slate_alloc(3000), 3000);
@@ -359,7 +339,7 @@ static void undo_online(void)
 
 /* ---- The table ---- */
 
-static const struct call calls[] = {
+static const struct oom_call calls[] = {
 	{"slate_alloc_flags", NULL, run_flags, free_held, false},
 	{"slate_alloc, _zalloc, _calloc", NULL, run_front_ends, free_held, false},
 	{"slate_alloc_aligned", NULL, run_aligned, free_held, false},
@@ -375,115 +355,16 @@ static const struct call calls[] = {
 	{"slate_cpu_online", NULL, run_online, undo_online, false},
 };
 
-static size_t home_pages(void)
+static void boot_more(void)
 {
-	struct slate_stats stats;
-
-	slate_flush();
-	slate_stats(&stats);
-	assert_int_equal(stats.objects, 0);
-	assert_int_equal(stats.manual_pages + stats.object_pages, 0);
-	assert_int_equal(stats.leaked_objects, 0);
-	return stats.free_pages + stats.reserved_pages + stats.metadata_pages + stats.stack_pages -
-	       staying_pages;
-}
-
-static void boot(void)
-{
-	host_boot(MIB, MEMORY);
 	host_memory(ADDED_AT, ADDED_BYTES);
 	host_memory(SMALL_AT, SMALL_BYTES);
-	host_cpu_online(1);
-	host_cpu_set(0);
 	memset(held, 0, sizeof(held));
 	for (size_t i = 0; i < HELD; i++)
 		runs[i] = SLATE_PFN_NONE;
 	cache = NULL;
 	added = came = false;
-	staying_pages = 0;
-}
-
-/* Was the armed fault never met? Its countdown then still runs. */
-static bool fault_left(size_t nth)
-{
-	bool left = false;
-
-	for (size_t i = 0; i < nth && !left; i++)
-		left = mm_fault_now();
-	mm_fault_arm(0, false);
-	return left;
-}
-
-/* Returns whether the fault was met (once), or refused anything (for ever). */
-static bool try_call(const struct call *call, size_t nth, bool for_ever)
-{
-	size_t before;
-	bool met;
-
-	boot();
-	before = home_pages();
-	refused = 0;
-	if (call->prepare)
-		call->prepare();
-	assert_int_equal(refused, 0);
-	mm_fault_arm(nth, for_ever);
-	call->run();
-	met = for_ever ? refused > 0 : !fault_left(nth);
-	mm_fault_arm(0, false);
-	assert_true(!call->never_refuses || refused == 0);
-	assert_int_equal(slate_validate(), 0);
-	call->undo();
-	assert_int_equal(home_pages(), before);
-	assert_int_equal(slate_validate(), 0);
-	/* there is memory again */
-	refused = 0;
-	if (call->prepare)
-		call->prepare();
-	call->run();
-	assert_int_equal(refused, 0);
-	call->undo();
-	assert_int_equal(home_pages(), before);
-	return met;
-}
-
-/* A struct that is lost each time shows as metadata that grows: more than a frame of them. */
-static void loses_nothing(const struct call *call, size_t nth)
-{
-	struct slate_stats before = {0};
-	struct slate_stats after;
-
-	boot();
-	for (unsigned i = 0; i < REPEATS; i++) {
-		if (call->prepare)
-			call->prepare();
-		mm_fault_arm(nth, false);
-		call->run();
-		mm_fault_arm(0, false);
-		call->undo();
-		slate_flush();
-		if (i == REPEATS / 4)
-			slate_stats(&before);
-	}
-	slate_stats(&after);
-	assert_int_equal(after.metadata_pages, before.metadata_pages);
-}
-
-static void run_call(void **state)
-{
-	const struct call *call = *state;
-	size_t once = 0;
-	size_t for_ever = 0;
-
-	while (try_call(call, once + 1, false))
-		once++;
-	for (size_t nth = 1; nth <= once; nth++)
-		for_ever += try_call(call, nth, true);
-	for (size_t nth = 1; nth <= once && nth <= REPEATED_FAULTS; nth++)
-		loses_nothing(call, nth);
-	printf("%s: %zu faults once, %zu refusals for ever\n", call->name, once, for_ever);
-	/* else this proves nothing */
-	assert_true(once >= 1);
-	assert_true(call->never_refuses || for_ever >= 1);
+	oom_staying_pages = 0;
 }
 
 /* ---- Reserved memory that is released: not twice in a machine's life ---- */
@@ -516,7 +397,7 @@ static int release_once(size_t pages, size_t nth, bool for_ever, bool *met)
 	before = free_and_own();
 	mm_fault_arm(nth, for_ever);
 	status = slate_reserve_release(&initrd);
-	*met = !fault_left(nth);
+	*met = !oom_fault_left(nth);
 	if (status != SLATE_OK) {
 		assert_int_equal(status, SLATE_ENOMEM);
 		assert_int_equal(free_and_own(), before);
@@ -554,9 +435,11 @@ int main(void)
 	enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
 	struct CMUnitTest tests[CALLS + 1] = {cmocka_unit_test_teardown(reserve_release, reset)};
 
+	oom_boot_more = boot_more;
+
 	for (size_t i = 0; i < CALLS; i++)
 		tests[1 + i] = (struct CMUnitTest){.name = calls[i].name,
-						   .test_func = run_call,
+						   .test_func = oom_run_call,
 						   .teardown_func = reset,
 						   .initial_state = (void *)&calls[i]};
 	return cmocka_run_group_tests(tests, NULL, NULL);
