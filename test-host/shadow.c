@@ -347,7 +347,9 @@ void shadow_step(struct shadow *shadow)
 		step_page_alloc(shadow);
 	else if (kind < 160)
 		shadow_more_step(shadow);
-	else if (kind < 560 && !crowded)
+	else if (kind < 190 && !crowded)
+		shadow_calls_step(shadow);
+	else if (kind < 580 && !crowded)
 		step_alloc(shadow);
 	else
 		step_free(shadow);
@@ -366,6 +368,7 @@ void shadow_drain(struct shadow *shadow)
 		if (shadow->objects[i].start)
 			shadow_free_one(shadow, &shadow->objects[i]);
 	shadow_more_drain(shadow);
+	shadow_calls_drain();
 	if (shadow->live || shadow->live_bytes)
 		FAIL("the shadow is left with %zu objects", shadow->live);
 }

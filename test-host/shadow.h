@@ -37,6 +37,13 @@ enum shadow_op {
 	SHADOW_OFFLINE,
 	SHADOW_ADD,
 	SHADOW_REMOVE,
+	SHADOW_ANYCTX,
+	SHADOW_NMI,
+	SHADOW_FINAL,
+	SHADOW_TAG,
+	SHADOW_MARK,
+	SHADOW_TRACE,
+	SHADOW_ASK,
 	SHADOW_OPS,
 };
 
@@ -54,6 +61,9 @@ struct shadow {
 	size_t done[SHADOW_OPS]; /* what the rarer operations came to */
 };
 
+/* No more than that is marked: it takes time. */
+#define SHADOW_MARK_BYTES_MAX ((size_t)1 << 20)
+
 /* Memory that comes and goes; the test populates it. */
 #define SHADOW_PLUG_AT    ((uint64_t)1 << 31)
 #define SHADOW_PLUG_BYTES ((uint64_t)4 << 20)
@@ -63,8 +73,9 @@ void shadow_init(struct shadow *shadow, struct host_random random, size_t limit_
 
 /*
  * One random operation: alloc, zalloc, aligned, calloc, realloc, free, sized free, bulk, typed
- * objects, frame runs with constraints or without, exact frames, stacks; now and then a flush, a
- * poll, give-back, a CPU that leaves and returns, memory that comes or goes.
+ * objects, frame runs with constraints or without, exact frames, stacks, all flags, NMIs,
+ * finalizers, tags; now and then a flush, a poll, give-back, a CPU that leaves and returns, memory
+ * that comes or goes, a mark, a trace, questions.
  */
 void shadow_step(struct shadow *shadow);
 
@@ -74,7 +85,7 @@ void shadow_check(const struct shadow *shadow);
 /* Free all; the caches and the memory that came go, too. */
 void shadow_drain(struct shadow *shadow);
 
-/* ---- Between shadow.c and shadow_more.c ---- */
+/* ---- Between shadow.c, shadow_more.c and shadow_calls.c ---- */
 
 struct shadow_object *shadow_free_slot(struct shadow *shadow);
 struct shadow_object *shadow_live_slot(struct shadow *shadow);
@@ -91,5 +102,11 @@ void shadow_more_init(struct shadow *shadow);
 void shadow_more_step(struct shadow *shadow);
 void shadow_more_free(struct shadow *shadow, struct shadow_object *slot);
 void shadow_more_drain(struct shadow *shadow);
+
+void shadow_calls_step(struct shadow *shadow);
+void shadow_calls_drain(void);
+
+/* For port_in_nmi(), which the program defines; so does it port_stop_cpus(). */
+extern bool shadow_in_nmi;
 
 #endif
