@@ -173,7 +173,22 @@ COLD void *alloc_class_slow(size_t size_bytes)
 	return object ? object : alloc_slow(size_bytes, GRANULE, 0);
 }
 
-/* The take magazine is empty: percpu_exchange(). The dummy never holds enough. */
+/* A class is exchanged so often with less than a whole refill, then its refills double. */
+#define EXCHANGES_OF_FEW 16u
+
+/* Does the magazine hold as much as a refill would bring? Of a class that is little used that is
+ * little. The dummy never does. */
+static bool worth_an_exchange(struct mcache *cache, unsigned class, magtop_t give)
+{
+	if (((uintptr_t)give & MAGAZINE_TOP_MASK) >= mcache_exchange_offset[class])
+		return *give != NULL;
+	if (++cache->exchanges[class] % EXCHANGES_OF_FEW == 0 &&
+	    mcache_refill(cache, class) < MAGAZINE_SLOTS / 2)
+		cache->refill_shift[class]++;
+	return magazine_count(give, mcache_capacity(class)) >= mcache_refill(cache, class);
+}
+
+/* The take magazine is empty: percpu_exchange(). */
 COLD void *alloc_exchange(size_t size_bytes)
 {
 	struct mcache *cache = slot_fast;
@@ -181,7 +196,7 @@ COLD void *alloc_exchange(size_t size_bytes)
 	magtop_t give = mcache_top(&cache->give[class]);
 	void *object = *give;
 
-	if (!object || ((uintptr_t)give & MAGAZINE_TOP_MASK) < mcache_exchange_offset[class])
+	if (!worth_an_exchange(cache, class, give))
 		return alloc_class_slow(size_bytes);
 	mcache_set_top(&cache->give[class], mcache_top(&cache->take[class]));
 	mcache_set_top(&cache->take[class], give - 1);

@@ -28,8 +28,7 @@
 /* For frames twice that: what two CPUs with 1000 each give back at once must not spill. */
 #define DEPOT_FRAME_BYTES (2 * DEPOT_OBJECT_BYTES)
 
-/* Fewer objects than this make the exchange of magazines show in the cost of a pair. */
-#define REFILL_MIN 32u
+#define REFILL_MIN MCACHE_REFILL_MIN
 
 /* A refill makes at most this many stacks: each is many frames, and a guard page to unmap. */
 #define STACK_REFILL 8u
@@ -79,7 +78,7 @@ static unsigned refill_level(unsigned class)
 
 /*
  * What this refill, of a magazine that holds count, brings it to. Where magazines are long, a class
- * starts with few objects, for a CPU has many classes that it hardly uses; and with twice as many
+ * starts with few objects, for a CPU has many classes that it hardly uses; and gets twice as many
  * whenever more than half of them stayed away.
  */
 static unsigned refill_goal(unsigned class, unsigned count)
@@ -92,9 +91,10 @@ static unsigned refill_goal(unsigned class, unsigned count)
 	if (MAGAZINE_SLOTS <= 2 * REFILL_MIN)
 		return level;
 	cache = percpu_hold(&irq);
-	goal = REFILL_MIN << cache->refill_shift[class];
-	if (count < goal / 2 && goal < level)
+	goal = mcache_refill(cache, class);
+	if (cache->refill_shift[class] == 0 || (count < goal / 2 && goal < level))
 		cache->refill_shift[class]++;
+	goal = mcache_refill(cache, class);
 	percpu_let_go(irq);
 	return goal < level ? goal : level;
 }
@@ -125,6 +125,7 @@ static void cache_init(struct mcache *cache)
 	cache->round_bytes = 0;
 	memset(cache->seen, 0, sizeof(cache->seen));
 	memset(cache->refill_shift, 0, sizeof(cache->refill_shift));
+	memset(cache->exchanges, 0, sizeof(cache->exchanges));
 }
 
 void mcache_enable(unsigned class)
@@ -132,12 +133,10 @@ void mcache_enable(unsigned class)
 	size_t cap = clamp(MAGAZINE_OBJECT_BYTES / mcache_object_bytes(class), 2, MAGAZINE_CAP_MAX);
 	size_t bytes = class == PAGECLASS_FRAME ? DEPOT_FRAME_BYTES : DEPOT_OBJECT_BYTES;
 	size_t depth = bytes / (cap * mcache_object_bytes(class));
-	unsigned worth;
 
 	capacity[class] = (uint16_t)cap;
-	worth = clamp(refill_level(class), 1, REFILL_MIN);
 	mcache_exchange_offset[class] =
-		(uint16_t)((MAGAZINE_CAP_MAX - cap + worth - 1) * sizeof(void *));
+		(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) * sizeof(void *));
 	mcache_half_offset[class] = (uint16_t)((MAGAZINE_CAP_MAX - cap + cap / 2) * sizeof(void *));
 	depot_init(mcache_depot(class), clamp(depth, 2, SLATE_DEPOT_MAGAZINES));
 }

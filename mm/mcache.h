@@ -54,6 +54,9 @@ struct mcache_pages {
 	_Atomic uint32_t released[2];
 };
 
+/* Fewer objects than this make the exchange of magazines show in the cost of a pair. */
+#define MCACHE_REFILL_MIN 32u
+
 /* Offsets from give are known to arch/ARCH/rseq.S, see mm/rseq.h. */
 struct mcache {
 	/* (a) relaxed, slow paths only */
@@ -80,7 +83,12 @@ struct mcache {
 	 * them, chained through the arena. The dummy ends a chain.
 	 */
 	_Atomic(magtop_t) deferred[2];
-	uint8_t refill_shift[MCACHE_ENTRIES]; /* (p) how often refills of a class doubled */
+	/*
+	 * (p) long magazines: what a refill of a class brings is MCACHE_REFILL_MIN, doubled so
+	 * often less 1 (0: there was none); exchanges of less than half a magazine, modulo 256
+	 */
+	uint8_t refill_shift[MCACHE_ENTRIES];
+	uint8_t exchanges[MCACHE_ENTRIES];
 	struct largecache large;
 	struct mcache_pages pages;
 	struct tinycache tiny;
@@ -115,6 +123,14 @@ static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
 static inline void mcache_set_top(_Atomic(magtop_t) *place, magtop_t top)
 {
 	atomic_store_explicit(place, top, memory_order_relaxed);
+}
+
+/* What the next refill of a class brings its magazine to, where magazines are long. */
+static inline unsigned mcache_refill(const struct mcache *cache, unsigned class)
+{
+	unsigned shift = cache->refill_shift[class];
+
+	return MCACHE_REFILL_MIN << (shift > 0 ? shift - 1 : 0);
 }
 
 /* Counts the requests to drain; a cache whose `drained` is less owes one. (a) relaxed */
