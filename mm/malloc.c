@@ -495,10 +495,8 @@ void slate_give_index_slow(size_t give_index, void *object)
 	unsigned class = (unsigned)give_index - MCACHE_GIVE;
 
 #if SLATE_DEBUG
-	if (witness_is_on() && spanclass_is_typed(class)) {
-		watch_free_class(class, object, TRACE_CALLER);
+	if (witness_is_on() && watch_give_class(class, object, TRACE_CALLER))
 		return;
-	}
 #endif
 	if (trace_is_on())
 		trace_index_give(class, object, TRACE_CALLER);
@@ -530,8 +528,11 @@ void *slate_alloc_index(size_t take_index)
 void slate_give_index(size_t give_index, void *object)
 {
 #if SLATE_DEBUG
-	if (witness_is_on() && spanclass_is_typed((unsigned)give_index - MCACHE_GIVE)) {
-		watch_free_class((unsigned)give_index - MCACHE_GIVE, object, TRACE_CALLER);
+	unsigned class = (unsigned)give_index - MCACHE_GIVE;
+
+	if (witness_is_on()) {
+		if (!watch_give_class(class, object, TRACE_CALLER))
+			mcache_give_slow(class, object, "slate_page_free");
 		return;
 	}
 #endif

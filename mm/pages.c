@@ -16,6 +16,7 @@
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
 #include "mm/trace.h"
+#include "mm/watch.h"
 #include "mm/zeroer.h"
 
 static inline pfn_t frame_alloc(void)
@@ -61,6 +62,8 @@ pfn_t slate_frame_alloc_slow(void)
 {
 	pfn_t pfn = frame_alloc();
 
+	if (witness_is_on())
+		watch_frames_alloc(pfn, 1);
 	return trace_is_on() ? note_alloc(pfn, 1, TRACE_CALLER) : pfn;
 }
 
@@ -76,6 +79,8 @@ void slate_frame_free_slow(pfn_t pfn)
 {
 	if (trace_is_on())
 		note_free(pfn, 1, TRACE_CALLER);
+	if (witness_is_on() && !watch_frames_free(pfn, 1))
+		return;
 	object_free_frame(pfn);
 }
 
@@ -242,10 +247,23 @@ alloc_traced(size_t n, const struct slate_page_constraints *constraints, const v
 	return note_alloc(pfn, n, caller);
 }
 
+#if SLATE_DEBUG
+static pfn_t alloc_watched(size_t n, const struct slate_page_constraints *constraints,
+			   const void *caller)
+{
+	pfn_t pfn =
+		trace_is_on() ? alloc_traced(n, constraints, caller) : alloc_pages(n, constraints);
+
+	watch_frames_alloc(pfn, n);
+	return pfn;
+}
+#endif
+
 pfn_t(slate_page_alloc)(size_t n, const struct slate_page_constraints *constraints)
 {
 	pfn_t pfn;
 
+	WATCH_RETURN(alloc_watched(n, constraints, TRACE_CALLER));
 	if (trace_is_on())
 		return alloc_traced(n, constraints, TRACE_CALLER);
 	if (constraints || !mheap_is_short_run(n))
@@ -284,6 +302,8 @@ int slate_page_alloc_at(paddr_t base, size_t n)
 		if (mheap_alloc_pages_at(paddr_to_pfn(base), n)) {
 			if (trace_is_on())
 				note_alloc(paddr_to_pfn(base), n, TRACE_CALLER);
+			if (witness_is_on())
+				watch_frames_alloc(paddr_to_pfn(base), n);
 			return SLATE_OK;
 		}
 	} while (reclaim_next(&reclaim, 0));
@@ -307,7 +327,7 @@ static size_t free_run(pfn_t pfn, size_t n)
 static __attribute__((noinline)) void free_pages(pfn_t pfn, size_t n)
 {
 	if (n == 1 && arena_class(pfn) == PAGECLASS_FREE) {
-		if (trace_is_on())
+		if (trace_is_on() || witness_is_on())
 			object_free_frame(pfn);
 		else
 			slate_frame_free(pfn);
@@ -334,6 +354,8 @@ void(slate_page_free)(pfn_t pfn, size_t n)
 {
 	if (trace_is_on())
 		note_free(pfn, n, TRACE_CALLER);
+	if (witness_is_on() && !watch_frames_free(pfn, n))
+		return;
 	if (!mheap_is_short_run(n) || !mheap_free_run(pfn, n))
 		free_pages(pfn, n);
 }

@@ -18,6 +18,8 @@
 #include "mm/arena.h"
 #include "mm/kcache.h"
 #include "mm/mcache.h"
+#include "mm/mcache_source.h"
+#include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/object.h"
 #include "mm/onfree.h"
@@ -111,6 +113,8 @@ void *watch_alloc_class(unsigned span_class, const void *caller)
 			w.witness->constructed = kcache_is_constructed(span_class);
 	} while (object && spanclass_is_typed(span_class) &&
 		 !begin(object, kcache_size(span_class), 1, 0, caller));
+	if (mcache_is_run(span_class) && object)
+		watch_frames_alloc(slot_to_frame(object), mcache_run_pages(span_class));
 	return trace_is_on() ? trace_index_alloc(span_class, object, caller) : object;
 }
 
@@ -218,7 +222,7 @@ void watch_free(void *object, const size_t *size_bytes, const char *call, const 
 		end(&w, call, caller);
 }
 
-void watch_free_class(unsigned span_class, void *object, const void *caller)
+static void free_class(unsigned span_class, void *object, const void *caller)
 {
 	struct watched w;
 
@@ -230,6 +234,16 @@ void watch_free_class(unsigned span_class, void *object, const void *caller)
 		watched_report_cache(&w);
 	else
 		end(&w, "slate_cache_free", caller);
+}
+
+bool watch_give_class(unsigned class, void *value, const void *caller)
+{
+	if (mcache_is_run(class))
+		return !watch_frames_free(slot_to_frame(value), mcache_run_pages(class));
+	if (!spanclass_is_typed(class))
+		return false;
+	free_class(class, value, caller);
+	return true;
 }
 
 /* ---- Sizes ---- */

@@ -39,8 +39,16 @@ void *watch_alloc_class(unsigned span_class, const void *caller);
 /* slate_free(), and _sized() with a size; NULL: none was given. */
 void watch_free(void *object, const size_t *size_bytes, const char *call, const void *caller);
 
-/* slate_cache_free(): of that cache and no other. */
-void watch_free_class(unsigned span_class, void *object, const void *caller);
+/*
+ * slate_give_index(): slate_cache_free(), of that cache and no other; or a run of frames. False: it
+ * is a run that the caller owned, to be given back now.
+ */
+bool watch_give_class(unsigned class, void *value, const void *caller);
+
+/* n frames become a caller's, SLATE_PFN_NONE: none; or are no longer. False and a report: they are
+ * not, and nothing happens. */
+void watch_frames_alloc(pfn_t pfn, size_t n);
+bool watch_frames_free(pfn_t pfn, size_t n);
 
 /* What slate_alloc(size_bytes) aligns to. */
 size_t watch_align(size_t size_bytes);
@@ -90,6 +98,17 @@ static inline size_t watch_validate(void)
 }
 static inline void watch_forgive(void)
 {
+}
+static inline void watch_frames_alloc(pfn_t pfn, size_t n)
+{
+	(void)pfn;
+	(void)n;
+}
+static inline bool watch_frames_free(pfn_t pfn, size_t n)
+{
+	(void)pfn;
+	(void)n;
+	return true;
 }
 
 #endif

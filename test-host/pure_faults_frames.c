@@ -30,6 +30,16 @@ static void run_double(struct fault *fault)
 	fault->gone = true;
 }
 
+/* By magazines of runs. */
+static void front_double(struct fault *fault)
+{
+	name_frame(fault, fault->pfn);
+	slate_page_free(fault->pfn, 4);
+	slate_page_free(fault->pfn, 4);
+	slate_flush();
+	fault->gone = true;
+}
+
 static void run_part_twice(struct fault *fault)
 {
 	name_frame(fault, pfn_add(fault->pfn, 3));
@@ -230,10 +240,23 @@ const struct fault_row fault_frame_rows[] = {
 	 BOTH(BAD_RUN("12288"), "=a free frame")},
 	{"frames: a run of which a part is free", FAULT_FRAMES, FRAMES(12), run_part_twice,
 	 BOTH(BAD_RUN("49152"), "=a free frame")},
-	{"frames: one freed twice", FAULT_FRAMES, FRAMES(1), run_double,
-	 BOTH("slate_page_free: bad page free of {at}, size 4096: the frame is free already; found "
-	      "when the magazine was flushed",
-	      "=a free frame")},
+	{"frames: one freed twice",
+	 FAULT_FRAMES,
+	 FRAMES(1),
+	 run_double,
+	 {"slate_page_free: bad page free of {at}, size 4096: the frame is free already; found "
+	  "when "
+	  "the magazine was flushed",
+	  "=a free frame"},
+	 {BAD_RUN("4096"), "=a frame, free, cached on CPU 0"}},
+	{"frames: a run of 4 freed twice by its front end",
+	 FAULT_FRAMES,
+	 FRAMES(4),
+	 front_double,
+	 {"slate_page_free: bad page free of {at}, size 16384: the frame is free already; found "
+	  "when the magazine was flushed",
+	  "=a free frame"},
+	 {BAD_RUN("16384"), "?"}},
 	{"frames: none to free", FAULT_FRAMES, FRAMES(1), run_none,
 	 BOTH("slate_page_free: bad argument of {at}: no frames to free", NULL)},
 	{"frames: a run that is not ours", FAULT_NOTHING, 0, run_far,

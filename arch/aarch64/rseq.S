@@ -224,6 +224,7 @@ function slate_give_index
 
 /* pfn_t slate_frame_alloc(void): a slot holds frame number + 1 */
 function slate_frame_alloc
+	unwatched slate_frame_alloc_slow
 	sequence frame_alloc
 	load_cache x3
 	ldr	x4, [x3, #(TAKE + 8 * RSEQ_FRAME_CLASS)]
@@ -244,6 +245,7 @@ function slate_frame_alloc
 
 /* void slate_frame_free(pfn_t pfn): what is no taken frame is found when the magazine is flushed */
 function slate_frame_free
+	unwatched slate_frame_free_slow
 	sequence frame_free
 	load_cache x3
 	ldr	x5, [x3, #(8 * RSEQ_FRAME_CLASS)]

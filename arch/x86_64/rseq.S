@@ -220,6 +220,7 @@ function slate_give_index
 
 /* pfn_t slate_frame_alloc(void): a slot holds frame number + 1 */
 function slate_frame_alloc
+	unwatched slate_frame_alloc_slow
 	sequence frame_alloc
 	movq	CACHE, %rdx
 	movq	TAKE + 8 * RSEQ_FRAME_CLASS(%rdx), %rcx
@@ -243,6 +244,7 @@ function slate_frame_alloc
 
 /* void slate_frame_free(pfn_t pfn): what is no taken frame is found when the magazine is flushed */
 function slate_frame_free
+	unwatched slate_frame_free_slow
 	sequence frame_free
 	movq	CACHE, %rdx
 	movq	8 * RSEQ_FRAME_CLASS(%rdx), %rcx
