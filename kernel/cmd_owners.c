@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_owners.c - call sites by the bytes that they ever allocated: exact totals, in files that were
- * compiled with SLATE_TRACK.
+ * cmd_owners.c - who allocates: call sites by the bytes that they ever allocated, exact totals, in
+ * files that were compiled with SLATE_TRACK; and who has what now, in debug builds.
  */
 #include <slate/slate.h>
 #include <slate/track.h>
+#include <slate/whois.h>
 
 #include "kernel/command.h"
 #include "kernel/console.h"
+#include "lib/string.h"
 
 #define DEFAULT_COUNT 20u
 
@@ -62,5 +64,96 @@ bool cmd_owners(int argc, char **argv)
 	}
 	kprintf("owners %llu of %zu sites\n", (unsigned long long)shown,
 		(size_t)(__stop_slate_sites - __start_slate_sites));
+	return true;
+}
+
+/* ---- Held now ---- */
+
+/* Callers that are told apart; what others have is told in one line. */
+#define CALLERS 256u
+
+struct holder {
+	uintptr_t pc;
+	size_t count;
+	size_t bytes;
+};
+
+struct holders {
+	struct holder list[CALLERS];
+	size_t used;
+	struct holder others;
+	struct holder all;
+};
+
+static void add(struct holder *holder, size_t bytes)
+{
+	holder->count++;
+	holder->bytes += bytes;
+}
+
+static struct holder *holder_of(struct holders *holders, uintptr_t pc)
+{
+	size_t i = 0;
+
+	while (i < holders->used && holders->list[i].pc != pc)
+		i++;
+	if (i == CALLERS)
+		return &holders->others;
+	if (i == holders->used)
+		holders->list[holders->used++] = (struct holder){.pc = pc};
+	return &holders->list[i];
+}
+
+static bool count_held(const struct slate_held *held, void *arg)
+{
+	struct holders *holders = arg;
+	uintptr_t pc = held->allocated.depth > 0 ? held->allocated.pcs[0] : 0;
+
+	add(holder_of(holders, pc), held->size_bytes);
+	add(&holders->all, held->size_bytes);
+	return true;
+}
+
+/* The one with the most bytes leaves the list. */
+static struct holder largest_of(struct holders *holders)
+{
+	size_t at = 0;
+	struct holder largest;
+
+	for (size_t i = 1; i < holders->used; i++) {
+		if (holders->list[i].bytes > holders->list[at].bytes)
+			at = i;
+	}
+	largest = holders->list[at];
+	holders->list[at] = holders->list[--holders->used];
+	return largest;
+}
+
+bool cmd_held(int argc, char **argv)
+{
+	static struct holders holders;
+	uint64_t count = DEFAULT_COUNT;
+
+	if (argc > 2 || (argc == 2 && !parse_number(argv[1], &count)))
+		return command_usage(argv[0]);
+	if (!SLATE_DEBUG) {
+		kprintf("held: this kernel does not know; one that is built with DEBUG=1 does\n");
+		return false;
+	}
+	memset(&holders, 0, sizeof(holders));
+	slate_flush();
+	slate_held_walk(count_held, &holders);
+	while (count-- > 0 && holders.used > 0) {
+		struct holder holder = largest_of(&holders);
+
+		kprintf("held bytes %zu count %zu by 0x%lx\n", holder.bytes, holder.count,
+			(unsigned long)holder.pc);
+	}
+	if (holders.others.count > 0)
+		kprintf("held bytes %zu count %zu by others\n", holders.others.bytes,
+			holders.others.count);
+	kprintf("held %zu bytes in %zu objects and stacks\n"
+		"  (addr2line -fpe slate.elf ADDRESS names callers)\n",
+		holders.all.bytes, holders.all.count);
 	return true;
 }

@@ -25,6 +25,7 @@ bool cmd_frames(int argc, char **argv);
 bool cmd_heapmap(int argc, char **argv);
 bool cmd_whois(int argc, char **argv);
 bool cmd_owners(int argc, char **argv);
+bool cmd_held(int argc, char **argv);
 bool cmd_trace(int argc, char **argv);
 bool cmd_leak(int argc, char **argv);
 bool cmd_cycle(int argc, char **argv);

@@ -7,9 +7,11 @@
 #define SLATE_TRACK
 #endif
 #include <slate/slate.h>
+#include <slate/whois.h>
 
 #include "kernel/selftest.h"
 #include "kernel/smp.h"
+#include "kernel/tap.h"
 #include "lib/string.h"
 
 #define PER_CPU 1000u
@@ -103,10 +105,68 @@ static void test_failed(void)
 	CHECK(slate_site_bytes(site) == bytes);
 }
 
+/* ---- Held now, in debug builds ---- */
+
+#define HELD_BYTES 777u
+#define HELD_COUNT 50u
+
+static void *held_objects[HELD_COUNT];
+
+static __attribute__((noinline)) void take_held(void)
+{
+	for (size_t i = 0; i < HELD_COUNT; i++) {
+		held_objects[i] = (slate_alloc)(HELD_BYTES);
+		CHECK(held_objects[i]);
+	}
+}
+
+struct found {
+	size_t count;
+	uintptr_t pc;
+	bool one_caller;
+};
+
+static bool look_for_held(const struct slate_held *held, void *arg)
+{
+	struct found *found = arg;
+
+	if (held->size_bytes != HELD_BYTES || held->allocated.depth == 0)
+		return true;
+	if (found->count++ == 0)
+		found->pc = held->allocated.pcs[0];
+	found->one_caller &= found->pc == held->allocated.pcs[0];
+	return true;
+}
+
+static struct found find_held(void)
+{
+	struct found found = {.one_caller = true};
+
+	slate_held_walk(look_for_held, &found);
+	return found;
+}
+
+static void test_held(void)
+{
+	struct found found;
+
+	if (!SLATE_DEBUG) {
+		tap_skip("built without DEBUG=1");
+		return;
+	}
+	CHECK(find_held().count == 0);
+	take_held();
+	found = find_held();
+	CHECK(found.count == HELD_COUNT);
+	CHECK(found.one_caller);
+	CHECK(found.pc - (uintptr_t)take_held < 256);
+	for (size_t i = 0; i < HELD_COUNT; i++)
+		slate_free(held_objects[i]);
+	CHECK(find_held().count == 0);
+}
+
 const struct pure_test selftest_owners[] = {
-	{"owners_constant", test_constant},
-	{"owners_other", test_other},
-	{"owners_frames", test_frames},
-	{"owners_failed", test_failed},
-	{NULL, NULL},
+	{"owners_constant", test_constant}, {"owners_other", test_other},
+	{"owners_frames", test_frames},     {"owners_failed", test_failed},
+	{"owners_held", test_held},         {NULL, NULL},
 };

@@ -2,7 +2,8 @@
 /*
  * whois.c (level 9) - from any address to what lies there, and who has it. The class byte of the
  * frame leads to the span, the span's bits tell whether an object is out, and a look through all
- * magazines whether it only waits there for the next allocation.
+ * magazines whether it only waits there for the next allocation. And, in debug builds, the way
+ * back: all that somebody has.
  */
 #include <slate/whois.h>
 
@@ -279,3 +280,68 @@ size_t slate_whois_format(char *buf, size_t size_bytes, const void *address,
 									  : "unknown");
 	}
 }
+
+/* ---- Everything that is held ---- */
+
+#if SLATE_DEBUG
+
+struct held_walk {
+	bool (*fn)(const struct slate_held *held, void *arg);
+	void *arg;
+	bool goes_on;
+};
+
+/* Does somebody have it? Spans of stacks tell it themselves. */
+static bool is_held(const struct mspan *span, const struct witness *witness)
+{
+	return span->page_class == PAGECLASS_STACK ? mspan_state(span) == MSPAN_IN_USE
+						   : witness_state(witness) == WITNESS_TAKEN;
+}
+
+/* An object that changes hands meanwhile is passed over. */
+static bool tell_held(const struct mspan *span, struct witness *witness, uintptr_t object,
+		      const struct held_walk *walk)
+{
+	/* acquire, both: pair with the release of who changes the record (witness.c) */
+	uint32_t before = atomic_load_explicit(&witness->changes, memory_order_acquire);
+	struct slate_held held = {.object = (const void *)object,
+				  .size_bytes = witness->size_bytes,
+				  .allocated = event_of(&witness->allocated)};
+
+	if (span->page_class == PAGECLASS_STACK)
+		held.size_bytes = span->elem_bytes;
+	if (!is_held(span, witness) ||
+	    atomic_load_explicit(&witness->changes, memory_order_acquire) != before)
+		return true;
+	return walk->fn(&held, walk->arg);
+}
+
+static bool walk_held(struct mspan *span, void *arg)
+{
+	struct held_walk *walk = arg;
+	uintptr_t start = span->page_class == PAGECLASS_STACK ? (uintptr_t)mheap_manual_start(span)
+							      : span->base;
+
+	for (size_t i = 0; span->witnesses && i < span->elem_count && walk->goes_on; i++)
+		walk->goes_on = tell_held(span, &span->witnesses->list[i],
+					  start + i * span->elem_bytes, walk);
+	return walk->goes_on;
+}
+
+void slate_held_walk(bool (*fn)(const struct slate_held *held, void *arg), void *arg)
+{
+	struct held_walk walk = {.fn = fn, .arg = arg, .goes_on = true};
+
+	for (unsigned node = 0; node < mheap_node_count() && walk.goes_on; node++)
+		mheap_for_each_span(node, walk_held, &walk);
+}
+
+#else
+
+void slate_held_walk(bool (*fn)(const struct slate_held *held, void *arg), void *arg)
+{
+	(void)fn;
+	(void)arg;
+}
+
+#endif

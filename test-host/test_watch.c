@@ -5,6 +5,8 @@
  */
 #include "test-host/unit.h"
 
+#include <slate/whois.h>
+
 #include "mm/mmdebug.h"
 #include "mm/watch.h"
 
@@ -31,6 +33,46 @@ static bool all_are(const unsigned char *bytes, unsigned char value, size_t n)
 	while (n > 0 && bytes[n - 1] == value)
 		n--;
 	return n == 0;
+}
+
+static bool count_held(const struct slate_held *held, void *arg)
+{
+	size_t *count = arg;
+
+	assert_true(held->allocated.known);
+	/* an object of 100 bytes, or a stack of two frames */
+	if (held->size_bytes == 100 || held->size_bytes == 2 * SLATE_PAGE_SIZE)
+		++*count;
+	return *count < 40;
+}
+
+static size_t held(void)
+{
+	size_t count = 0;
+
+	slate_held_walk(count_held, &count);
+	return count;
+}
+
+static void what_is_held_is_walked(void **state)
+{
+	void *object[20];
+	void *stack = slate_stack_alloc(1);
+
+	(void)state;
+	for (size_t i = 0; i < 20; i++)
+		object[i] = slate_alloc(100);
+	assert_int_equal(held(), 21);
+	slate_stack_free(stack);
+	for (size_t i = 0; i < 10; i++)
+		slate_free(object[i]);
+	assert_int_equal(held(), 10);
+	slate_flush();
+	assert_int_equal(held(), 10);
+	for (size_t i = 0; i < 100; i++)
+		assert_non_null(slate_alloc(100));
+	/* it ends when it is told to */
+	assert_int_equal(held(), 40);
 }
 
 static void fresh_memory_is_filled(void **state)
@@ -295,6 +337,7 @@ static void a_caches_object_is_its_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SMALL(what_is_held_is_walked),
 		SMALL(fresh_memory_is_filled),
 		SMALL(sizes_are_those_asked_for),
 		SMALL(every_overflow_is_found_at_the_free),

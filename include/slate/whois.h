@@ -84,4 +84,19 @@ size_t slate_whois_format(char *buf, size_t size_bytes, const void *address,
 size_t slate_event_format(char *buf, size_t size_bytes, const char *what,
 			  const struct slate_event *event);
 
+/* What somebody has, and since when. */
+struct slate_held {
+	const void *object; /* an object's or a stack's first byte */
+	size_t size_bytes;  /* as its owner asked for */
+	struct slate_event allocated;
+};
+
+/*
+ * Debug builds: call fn for every object and every stack that somebody has, by node and span, until
+ * it returns false. In release builds nothing is known of them, and fn is not called. Other CPUs
+ * may run: what changes meanwhile may be missed. fn runs under a lock with interrupts off: it may
+ * neither allocate nor free. Context: any but NMI.
+ */
+void slate_held_walk(bool (*fn)(const struct slate_held *held, void *arg), void *arg);
+
 #endif
