@@ -118,7 +118,9 @@ struct slate_live {
  * somebody runs on or will run on again - of this CPU from fn's caller on -, and any other stack
  * that no registered root holds (slate_root_add()). A stack that is not named is scanned as a
  * whole. Must not stop a CPU in a non-maskable handler. Called with interrupts enabled, no lock
- * held. False: not all CPUs could be stopped, and fn was not called. Default: false.
+ * held. False: not all CPUs could be stopped, and fn was not called. Default: false. Old words keep
+ * what is lost from being found: name the stack of a stopped CPU from its saved registers on, not
+ * with the frames of the handler, and clear registers that calls do not preserve before it idles.
  */
 bool port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg), void *arg);
 
