@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* selftest_report.c - every planted fault (test-host/pure_faults.h) is told in its own words. */
+#include <slate/marksweep.h>
 #include <slate/slate.h>
 #include <slate/whois.h>
 
 #include "kernel/console.h"
 #include "kernel/fault.h"
 #include "kernel/selftest.h"
+#include "kernel/stack.h"
 #include "kernel/tap.h"
-#include "mm/witness.h"
+#include "lib/string.h"
+#include "mm/watch.h"
 #include "test-host/pure_faults.h"
 
 static void say(const char *line)
@@ -68,6 +71,46 @@ static void test_callers(void)
 	CHECK(who.freed.tick >= who.allocated.tick);
 }
 
+static __attribute__((noinline)) void overflow_one(void)
+{
+	static char text[1024];
+	volatile unsigned char *object = slate_alloc(72);
+
+	CHECK(object);
+	fault_capture(text, sizeof(text));
+	object[72] = 0;
+	slate_free((void *)object);
+	fault_capture(NULL, 0);
+	CHECK(strstr(text, "overflow"));
+}
+
+static __attribute__((noinline)) size_t lost(void)
+{
+	struct slate_leaks leaks = {.capacity = 0};
+
+	stack_wipe();
+	CHECK(slate_leak_scan(&leaks) == SLATE_OK);
+	return leaks.objects;
+}
+
+/* It was told and counted already. */
+static void test_no_leak(void)
+{
+	struct slate_stats before, after;
+
+	if (!witness_is_on()) {
+		tap_skip("there are witnesses in debug builds only");
+		return;
+	}
+	CHECK(lost() == 0);
+	slate_stats(&before);
+	overflow_one();
+	CHECK(lost() == 0);
+	slate_stats(&after);
+	CHECK(after.leaked_objects == before.leaked_objects + 1);
+	watch_forgive();
+}
+
 static void test_whole(void)
 {
 	CHECK(slate_validate() == 0);
@@ -76,6 +119,7 @@ static void test_whole(void)
 const struct pure_test selftest_report[] = {
 	{"report: each planted fault is told as what it is", test_faults},
 	{"report: who allocated, and who freed", test_callers},
+	{"report: what was given up is no leak", test_no_leak},
 	{"report: the allocator is whole afterwards", test_whole},
 	{0},
 };

@@ -250,16 +250,16 @@ static void nothing_is_lost(void **state)
 /* What waits is drained before anybody gets NULL. */
 static void quarantine_is_no_shortage(void **state)
 {
-	void *object = slate_alloc(900000);
+	/* two of them are more than there is, and each waits alone */
+	const size_t size = 1100000;
 
 	(void)state;
-	host_boot(MIB, 3 * MIB);
-	object = slate_alloc(900000);
-	assert_non_null(object);
+	host_boot(MIB, 2 * MIB);
 	for (int i = 0; i < 20; i++) {
-		slate_free(object);
-		object = slate_alloc(900000);
+		void *object = slate_alloc(size);
+
 		assert_non_null(object);
+		slate_free(object);
 	}
 }
 
