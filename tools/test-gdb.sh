@@ -8,7 +8,7 @@ cd "$(dirname "$(readlink -f "$0")")/.." || exit
 
 usage() {
 	cat <<-'END'
-		usage: tools/test-gdb.sh ARCH [COUNT]
+		usage: [DEBUG=1] tools/test-gdb.sh ARCH [COUNT]
 		  COUNT  addresses (default 1000)
 	END
 }
@@ -21,7 +21,10 @@ esac
 arch=$1
 count=${2:-1000}
 out=build/test-gdb/$arch
-elf=build/$arch-release/slate.elf
+debug=${DEBUG:-0}
+mode=release
+[ "$debug" -eq 0 ] || mode=debug
+elf=build/$arch-$mode/slate.elf
 plant='selftest object; alloc 100; leak 20000 64; leak 5000 1000; leak 40 20000; leak 1 3m'
 failed=0
 passed=0
@@ -38,7 +41,7 @@ result() {
 
 # The kernel waits for the debugger at its first instruction, on a socket of this run.
 boot() {
-	./qemu-run.sh --arch "$arch" --timeout 120 --run "$plant; mem; whois random $count" -- \
+	./qemu-run.sh --arch "$arch" --timeout 120 --run "$plant; mem; whois random $count" "DEBUG=$debug" -- \
 		-S -gdb "unix:$out/gdb,server=on,wait=off" >"$out/kernel.log" 2>&1 &
 	for _ in $(seq 200); do
 		[ ! -S "$out/gdb" ] || return 0
@@ -83,7 +86,7 @@ same() {
 rm -rf "$out"
 mkdir -p "$out"
 tools/setup.sh gdb
-make -s ARCH="$arch" || exit
+make -s ARCH="$arch" "DEBUG=$debug" || exit
 boot || exit
 cat >"$out/live.gdb" <<-END
 	target remote $out/gdb

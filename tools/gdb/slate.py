@@ -170,6 +170,9 @@ class Span:
         for field in ("base", "elem_bytes", "elem_count", "allocated", "span_class", "pages", "node", "state"):
             setattr(self, field, int(span[field]))
         self.alloc_bits = int(span["alloc_bits"])
+        # debug builds: a table of records, one an object
+        names = [field.name for field in span.type.strip_typedefs().fields()]
+        self.witnesses = int(span["witnesses"]) if "witnesses" in names else 0
 
     def is_manual(self):
         return self.span_class == enumerator("PAGECLASS_STACK")
@@ -335,12 +338,39 @@ def frame_text(address, pfn, magazines):
     return f"0x{address:x}: a frame, {holder}"
 
 
+def event_text(what, event):
+    """What the kernel's whois says of an allocation or a free, a line of its own."""
+    if not int(event["known"]):
+        return ""
+    callers = "".join(f" 0x{int(event['pcs'][i]):x}" for i in range(int(event["depth"])))
+    return f"\n  {what} on CPU {int(event['cpu'])} at {int(event['tick'])}, called from:{callers}"
+
+
+def witnessed(span, index, holder):
+    """In a debug build: the holder as the object's record tells it, what was asked for, and its history."""
+    if not span.witnesses:
+        return holder
+    table = pointer_to("struct witness_table", span.witnesses).dereference()
+    witness = (table["list"][0].address + index).dereference()
+    state = int(witness["state"])
+    if state in (enumerator("WITNESS_ASIDE"), enumerator("WITNESS_FREED")):
+        holder = "free, in quarantine"
+    elif state == enumerator("WITNESS_LOST"):
+        holder = "given up after a report"
+    elif state == enumerator("WITNESS_HOME") and span.is_large():
+        holder = "free"
+    if state != enumerator("WITNESS_NONE"):
+        holder += f", asked for {int(witness['size_bytes'])} bytes"
+    return holder + event_text("allocated", witness["allocated"]) + event_text("freed", witness["freed"])
+
+
 def stack_text(address, span, magazines):
     start = span.base + (span.pages << 12) - span.elem_bytes
     head = class_of(pfn_of(start)) - enumerator("PAGECLASS_STACK_HEAD")
     holder = "taken"
     if 0 <= head < enumerator("PAGECLASS_COUNT") - enumerator("PAGECLASS_STACK_HEAD"):
         holder = magazines.holder(enumerator("PAGECLASS_COUNT") + head, start)
+    holder = witnessed(span, 0, holder)
     if address < start:
         return f"0x{address:x}: the guard of a stack, {span.elem_bytes} bytes at 0x{start:x}: {holder}"
     return f"0x{address:x}: {address - start} bytes into a stack, {span.elem_bytes} bytes at 0x{start:x}: {holder}"
@@ -353,6 +383,7 @@ def object_text(address, span, magazines):
         return f"0x{address:x}: behind the last of {span.elem_count} objects, {where}"
     start = span.base + index * span.elem_bytes
     holder = magazines.holder(span.span_class, start) if span.is_taken(index) else "free"
+    holder = witnessed(span, index, holder)
     return (f"0x{address:x}: {address - start} bytes into object {index} of {span.elem_count}, {span.elem_bytes} bytes "
             f"at 0x{start:x}, {where}: {holder}")
 
@@ -372,7 +403,7 @@ def whois(address, magazines):
         return stack_text(address, span, magazines)
     if span.is_large():
         return (f"0x{address:x}: {address - span.base} bytes into a large object, {span.elem_bytes} bytes at "
-                f"0x{span.base:x}: taken")
+                f"0x{span.base:x}: {witnessed(span, 0, 'taken')}")
     return object_text(address, span, magazines)
 
 
