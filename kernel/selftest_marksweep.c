@@ -52,6 +52,7 @@ static void end(void)
 {
 	memset(keep, 0, sizeof(keep));
 	slate_root_remove(keep);
+	collect();
 }
 
 /* Nothing is lost, nothing is kept. */
@@ -59,7 +60,6 @@ static void begin(void)
 {
 	end();
 	CHECK(slate_root_add(keep, sizeof(keep)) == SLATE_OK);
-	collect();
 }
 
 static size_t free_and_metadata(void)

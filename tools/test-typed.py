@@ -109,6 +109,18 @@ def double_free(shell, cases):
     cases.check("with callers", any("called from: 0x" in line for line in answer), answer)
 
 
+def after_work(shell, cases):
+    """Old words of other commands keep nothing that is lost."""
+    for work in ("selftest misuse", "stress 1", "selftest nmi; selftest stack", "stress 1 7; selftest object"):
+        shell.type(work)
+        before = shell.type("leaks")
+        shell.type("leak 100 64")
+        answer = shell.type("leaks")
+        cases.check(f"after {work} the count is exact", before == ["leaks 0"] and answer[-1] == "leaks 100",
+                    before + answer)
+        shell.type("collect")
+
+
 def main():
     if len(sys.argv) > 2 or (len(sys.argv) == 2 and sys.argv[1] not in ("x86_64", "aarch64")):
         print(__doc__)
@@ -122,6 +134,7 @@ def main():
     after = cases.match("collect frees what was lost", shell.type("collect"), COLLECTED.format(106, 6880))
     cases.check(f"all frames are back: {before}", frames(after) == before > 0, [str(frames(after))])
     cases.equal("nothing is lost then", shell.type("leaks"), ["leaks 0"])
+    after_work(shell, cases)
     shell.end()
     sys.exit(cases.failed > 0)
 
