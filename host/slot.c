@@ -28,9 +28,9 @@
 
 /*
  * Upkeep comes after so many visits of the slow paths, each of which moves a magazine at most, and
- * so after 4096 small objects; a large one counts as one visit for each so many bytes.
+ * so after 2048 small objects; a large one counts as one visit for each so many bytes.
  */
-#define UPKEEP_VISITS     (4096u / MAGAZINE_SLOTS)
+#define UPKEEP_VISITS     (2048u / MAGAZINE_SLOTS)
 #define UPKEEP_BYTES_LOG2 18u
 
 /* Free memory that stays at hand, and what one turn of upkeep gives back above it, in frames. */
