@@ -329,8 +329,9 @@ static const struct choice {
 
 /* What a handler does; of them the first few in an NMI, too. */
 static const struct step handler_steps[] = {
-	S(free_anyctx, 0),  S(anyctx, SMALL), S(anyctx, PAIR), S(anyctx, SINGLE), S(anyctx, LARGE),
-	S(anyctx_pages, 0), S(free, 0),       S(alloc, SMALL), S(alloc, PAIR),    S(frame, 0),
+	S(free_anyctx, 0), S(anyctx, SMALL),   S(anyctx, PAIR), S(anyctx, SINGLE),
+	S(anyctx, LARGE),  S(anyctx_pages, 0), S(free, 0),      S(alloc, SMALL),
+	S(alloc, PAIR),    S(frame, 0),        S(tiny, 0),
 };
 #define NMI_STEPS 6u
 
