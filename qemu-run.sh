@@ -29,6 +29,7 @@ usage() {
 		  --timeout S       kill QEMU after S seconds (default with --run: 300)
 		  --initrd FILE     hand FILE over as the initrd (by GRUB: as a module)
 		  --dtb FILE        device tree in place of QEMU's own (aarch64)
+		  --profile BYTES   sample the heap profile every so many bytes (0: never, 1: each object)
 		  --gdb             wait for gdb on port 1234
 		  --dry-run         print the QEMU command and stop
 		  -h, --help        this text
@@ -55,6 +56,7 @@ accel=tcg
 icount=0
 run=
 has_run=0
+profile=
 timeout=
 initrd=
 dtb=
@@ -99,6 +101,7 @@ parse_options() {
 		--timeout) timeout=$value ;;
 		--initrd) initrd=$(readlink -f "$value") ;;
 		--dtb) dtb=$(readlink -f "$value") ;;
+		--profile) profile=$value ;;
 		*) die "$option: no such option (see -h)" ;;
 		esac
 	done
@@ -121,6 +124,7 @@ check_options() {
 	[ "$arch" = x86_64 ] || [ "$boot" = direct ] || die "--boot $boot: x86_64 only"
 	[ "$arch" = aarch64 ] || [ -z "$dtb" ] || die "--dtb: aarch64 only"
 	[ "$balloon" -eq 0 ] || [ "$boot" = direct ] || die "--balloon: needs --boot direct"
+	case $profile in *[!0-9]*) die "--profile $profile: not a number" ;; esac
 	[ -z "$initrd" ] || [ -f "$initrd" ] || die "--initrd: there is no such file"
 	[ -z "$dtb" ] || [ -f "$dtb" ] || die "--dtb: there is no such file"
 	# These characters end or escape the quotes around the commands on the kernel's command line.
@@ -239,7 +243,8 @@ main() {
 	parse_options "$@"
 	check_options
 	[ "$has_run" -eq 0 ] || : "${timeout:=300}"
-	[ "$has_run" -eq 0 ] || command_line="run=\"$run\""
+	[ -z "$profile" ] || command_line="profile=$profile"
+	[ "$has_run" -eq 0 ] || command_line+="${profile:+ }run=\"$run\""
 	kernel=build/$arch-$([ "${DEBUG:-0}" = 1 ] && echo debug || echo release)
 	[ "${PROTECT:-rseq}" != irqoff ] || kernel+=-irqoff
 	[ "${TRACK:-0}" != 1 ] || kernel+=-track

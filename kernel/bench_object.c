@@ -111,6 +111,26 @@ static bool run_pair(const struct bench *row)
 	return false;
 }
 
+/* The same without a heap profile, and with one of which each object is a sample. */
+static bool run_pair_by(const struct bench *row, size_t profile_rate)
+{
+	size_t former = profile_rate_set(profile_rate);
+	bool ok = run_pair(row);
+
+	profile_rate_set(former);
+	return ok;
+}
+
+static bool run_unsampled(const struct bench *row)
+{
+	return run_pair_by(row, 0);
+}
+
+static bool run_sampled(const struct bench *row)
+{
+	return run_pair_by(row, 1);
+}
+
 static bool run_varsize(const struct bench *row)
 {
 	return have_memory(row->size) && bench_pair(row, round_varsize);
@@ -307,6 +327,8 @@ const struct bench bench_objects[] = {
 	{"object_pair", BENCH_OBJECT, 8192, run_pair},
 	{"object_pair_varsize", BENCH_OBJECT, 64, run_varsize},
 	{"object_pair_const", BENCH_OBJECT, 64, run_pair},
+	{"object_pair_unsampled", BENCH_OBJECT, 64, run_unsampled},
+	{"object_pair_sampled", BENCH_OBJECT, 64, run_sampled},
 	{"object_batch_lifo", BENCH_OBJECT, 64, run_lifo},
 	{"object_batch_lifo", BENCH_OBJECT, 1024, run_lifo},
 	{"object_batch_fifo", BENCH_OBJECT, 64, run_fifo},

@@ -13,7 +13,7 @@
 #include "kernel/stack.h"
 #include "lib/string.h"
 
-#define GROUPS 128
+#define GROUPS 256
 
 void leaks_roots_add(void)
 {
@@ -116,6 +116,12 @@ static void print_leak(const struct slate_leak *leak)
 	hex[2 * leak->head_bytes] = '\0';
 	kprintf("leak size %zu count %zu bytes %zu\n%s\n", leak->object_bytes, leak->count,
 		leak->count * leak->object_bytes, hex);
+	if (!leak->stack)
+		return;
+	kprintf("leak stack");
+	for (size_t i = 0; i < leak->stack_depth; i++)
+		kprintf(" 0x%lx", (unsigned long)leak->stack[i]);
+	kprintf("\n");
 }
 
 bool cmd_leaks(int argc, char **argv)

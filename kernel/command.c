@@ -20,6 +20,7 @@ const struct command commands[] = {
 	{"whois", "ADDRESS", "what lies there, and who has it; random COUNT: many", cmd_whois},
 	{"owners", "[COUNT]", "who allocated most: call sites by bytes (make TRACK=1)", cmd_owners},
 	{"held", "[COUNT]", "who has what now: callers by bytes (make DEBUG=1)", cmd_held},
+	{"profile", "[rate BYTES|dump]", "the heap profile, for tools/slate-profile", cmd_profile},
 	{"trace", "on [EVENTS]|off|dump|load [STEPS]",
 	 "record each allocation and free, for tools/slate-replay", cmd_trace},
 	{"scavenge", "[FRAMES]", "give free frames back to the hypervisor; all", cmd_scavenge},

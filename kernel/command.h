@@ -27,6 +27,7 @@ bool cmd_whois(int argc, char **argv);
 bool cmd_owners(int argc, char **argv);
 bool cmd_held(int argc, char **argv);
 bool cmd_trace(int argc, char **argv);
+bool cmd_profile(int argc, char **argv);
 bool cmd_leak(int argc, char **argv);
 bool cmd_cycle(int argc, char **argv);
 bool cmd_leaks(int argc, char **argv);

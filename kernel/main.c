@@ -6,11 +6,13 @@
 #include "kernel/leaks.h"
 #include "kernel/main.h"
 
+#include <slate/profile.h>
 #include <slate/slate.h>
 
 #include "arch/arch.h"
 #include "boot/bootinfo.h"
 #include "kernel/balloon.h"
+#include "kernel/command.h"
 #include "kernel/console.h"
 #include "kernel/hotplug.h"
 #include "kernel/shell.h"
@@ -49,6 +51,20 @@ static void print_lint(const struct slate_lint *lint, void *arg)
 	}
 	kprintf(", bytes 0x%llx+0x%llx\n", (unsigned long long)lint->base,
 		(unsigned long long)lint->size_bytes);
+}
+
+/* profile=BYTES: before that the library's own rate holds. */
+static void start_profile(void)
+{
+	char value[32];
+	uint64_t bytes;
+
+	if (!shell_find(boot_info.cmdline, "profile=", value, sizeof(value)))
+		return;
+	if (parse_size(value, &bytes) && bytes <= SIZE_MAX)
+		slate_profile_rate((size_t)bytes);
+	else
+		kprintf("profile=%s: not a number of bytes\n", value);
 }
 
 static void start_memory(void)
@@ -103,9 +119,10 @@ static void run(void *arg)
 	leaks_roots_add();
 	arch_irq_enable();
 	balloon_init();
+	start_profile();
 	smp_start();
 	print_banner();
-	if (!shell_find_run(boot_info.cmdline, line, sizeof(line)))
+	if (!shell_find(boot_info.cmdline, "run=", line, sizeof(line)))
 		shell_loop();
 	ok = shell_run_line(line);
 	kprintf("%s\n", ok ? "All commands passed." : "A command FAILED.");

@@ -13,10 +13,13 @@
 #include "kernel/tap.h"
 
 static const struct pure_test *const kernel_tables[] = {
-	selftest_boot,     selftest_shell,  selftest_object,  selftest_span,     selftest_page,
-	selftest_hotplug,  selftest_numa,   selftest_cpu,     selftest_nmi,      selftest_sweep,
-	selftest_migrate,  selftest_misuse, selftest_memory,  selftest_pressure, selftest_stack,
-	selftest_scavenge, selftest_trace,  selftest_special, selftest_report,   NULL,
+	selftest_boot,     selftest_shell,    selftest_object,
+	selftest_span,     selftest_page,     selftest_hotplug,
+	selftest_numa,     selftest_cpu,      selftest_nmi,
+	selftest_sweep,    selftest_migrate,  selftest_misuse,
+	selftest_memory,   selftest_pressure, selftest_stack,
+	selftest_scavenge, selftest_trace,    selftest_special,
+	selftest_report,   selftest_profile,  NULL,
 };
 
 /*
@@ -57,6 +60,7 @@ static void clean_up(void)
 	selftest_pressure_clean_up();
 	selftest_scavenge_clean_up();
 	selftest_trace_clean_up();
+	selftest_profile_clean_up();
 }
 
 bool selftest_run(const char *filter)

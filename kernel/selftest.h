@@ -35,12 +35,14 @@ extern const struct pure_test selftest_scavenge[];
 extern const struct pure_test selftest_trace[];
 extern const struct pure_test selftest_report[];
 extern const struct pure_test selftest_owners[];
+extern const struct pure_test selftest_profile[];
 
 /* Give back what a failed test of that table held. */
 void selftest_pressure_clean_up(void);
 void selftest_memory_clean_up(void);
 void selftest_scavenge_clean_up(void);
 void selftest_trace_clean_up(void);
+void selftest_profile_clean_up(void);
 void selftest_sweep_clean_up(void);
 
 /* ---- Shared by the tests ---- */
@@ -60,6 +62,10 @@ uint32_t random_next(uint32_t *state);
  * and fails the test on others. */
 void report_begin(enum slate_crime crime);
 size_t report_end(void);
+
+/* Sample the heap profile by another rate; returns the former one. 0: what happens is the same each
+ * time. */
+size_t profile_rate_set(size_t bytes);
 
 /* Lowest physical address above everything that is mapped, as a frame count; for constraints. */
 uint64_t mapped_end(void);

@@ -33,7 +33,7 @@ static __attribute__((noinline)) size_t lost(size_t size_bytes)
 	CHECK(slate_leak_scan(&leaks) == SLATE_OK);
 	for (size_t i = 0; i < leaks.count; i++) {
 		if (groups[i].object_bytes == slate_good_size(size_bytes))
-			count = groups[i].count;
+			count += groups[i].count;
 	}
 	memset(groups, 0, sizeof(groups));
 	return count;

@@ -33,7 +33,7 @@ static void test_find_run(void)
 	char value[64];
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		bool found = shell_find_run(table[i].cmdline, value, sizeof(value));
+		bool found = shell_find(table[i].cmdline, "run=", value, sizeof(value));
 
 		CHECK(found == (table[i].run != NULL));
 		CHECK(!found || strcmp(value, table[i].run) == 0);
@@ -44,9 +44,9 @@ static void test_find_run_too_long(void)
 {
 	char value[16];
 
-	CHECK(shell_find_run("run=12345678901", value, sizeof(value)));
+	CHECK(shell_find("run=12345678901", "run=", value, sizeof(value)));
 	CHECK(strcmp(value, "12345678901") == 0);
-	CHECK(!shell_find_run("run=123456789012", value, sizeof(value)));
+	CHECK(!shell_find("run=123456789012", "run=", value, sizeof(value)));
 }
 
 static void test_numbers(void)

@@ -182,13 +182,14 @@ static void zeroed_back(const struct sweep_op *op)
 	subject_back(op);
 }
 
-#define TAKE(name, kind)                                                                    \
-	{                                                                                   \
-		name "_alloc", name "_alloc_nmi", 1, &(kind), warm, take_run, subject_back, \
+#define TAKE(name, kind)                                                                           \
+	{                                                                                          \
+		name "_alloc", name "_alloc_nmi", 1, &(kind), warm, take_run, subject_back, false, \
 	}
 #define GIVE(name, kind)                                                                     \
 	{                                                                                    \
 		name "_free", name "_free_nmi", 1, &(kind), warm_subject, give_run, nothing, \
+			false,                                                               \
 	}
 
 /* ---- Many at once ---- */
@@ -325,12 +326,12 @@ static void drain_run(void *arg)
 }
 
 static const struct sweep_op fast[] = {
-	{"alloc", "alloc_nmi", 1, &objects, warm, take_run, subject_back},
-	{"free", "free_nmi", 1, &objects, warm_subject, give_run, nothing},
+	{"alloc", "alloc_nmi", 1, &objects, warm, take_run, subject_back, false},
+	{"free", "free_nmi", 1, &objects, warm_subject, give_run, nothing, false},
 	TAKE("folded", folded),
 	GIVE("folded", folded),
 	GIVE("sized", sized),
-	{"zalloc", "zalloc_nmi", 1, &zeroed, warm, take_run, zeroed_back},
+	{"zalloc", "zalloc_nmi", 1, &zeroed, warm, take_run, zeroed_back, false},
 	TAKE("typed", typed),
 	GIVE("typed", typed),
 	TAKE("frame", frames),
@@ -339,26 +340,37 @@ static const struct sweep_op fast[] = {
 	GIVE("run", runs),
 	TAKE("stack", stacks),
 	GIVE("stack", stacks),
-	{"bulk_alloc", "bulk_alloc_nmi", 1, &objects, warm, bulk_alloc_run, bulk_back},
-	{"bulk_free", "bulk_free_nmi", 1, &objects, bulk_subject, bulk_free_run, nothing},
+	{"bulk_alloc", "bulk_alloc_nmi", 1, &objects, warm, bulk_alloc_run, bulk_back, false},
+	{"bulk_free", "bulk_free_nmi", 1, &objects, bulk_subject, bulk_free_run, nothing, false},
 };
 
 static const struct sweep_op slow[] = {
-	{"exchange_irq", "exchange", 20, &objects, exchange_prepare, take_run, exchange_finish},
+	{"exchange_irq", "exchange", 20, &objects, exchange_prepare, take_run, exchange_finish,
+	 false},
 	{"exchange_full_irq", "exchange_full", 20, &objects, exchange_full_prepare, give_run,
-	 rest_back},
-	{"refill_irq", "refill", 100, &objects, empty_prepare, take_run, subject_back},
-	{"flush_irq", "flush", 100, &objects, flush_prepare, give_run, rest_back},
-	{NULL, "flush_home", 100, &huges, flush_home_prepare, give_run, rest_back},
-	{NULL, "drain", 100, &objects, drain_prepare, drain_run, nothing},
+	 rest_back, false},
+	{"refill_irq", "refill", 100, &objects, empty_prepare, take_run, subject_back, false},
+	{"flush_irq", "flush", 100, &objects, flush_prepare, give_run, rest_back, false},
+	{NULL, "flush_home", 100, &huges, flush_home_prepare, give_run, rest_back, false},
+	{NULL, "drain", 100, &objects, drain_prepare, drain_run, nothing, false},
+};
+
+/* Each is a sample of the heap profile. */
+static const struct sweep_op sampled[] = {
+	{"sampled_alloc_irq", "sampled_alloc", 500, &objects, warm, take_run, subject_back, true},
+	{"sampled_free_irq", "sampled_free", 200, &objects, warm_subject, give_run, nothing, true},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-static bool begin(void)
+static size_t former_rate;
+
+/* The same way is gone each time: every object is a sample (1), or none (0). */
+static bool begin(size_t profile_rate)
 {
 	if (!sweep_can_run())
 		return false;
+	former_rate = profile_rate_set(profile_rate);
 	cache = slate_cache_create(&(struct slate_cache_params){.name = "sweep", .size_bytes = 64});
 	CHECK(cache);
 	return true;
@@ -366,13 +378,14 @@ static bool begin(void)
 
 static void end(void)
 {
+	profile_rate_set(former_rate);
 	CHECK(slate_cache_destroy(cache) == SLATE_OK);
 	CHECK(slate_validate() == 0);
 }
 
-static void sweep_table_by_timer(const struct sweep_op *table, size_t count)
+static void sweep_table_by_timer(const struct sweep_op *table, size_t count, size_t profile_rate)
 {
-	if (!begin())
+	if (!begin(profile_rate))
 		return;
 	for (size_t i = 0; i < count; i++) {
 		if (table[i].by_timer)
@@ -389,9 +402,9 @@ static bool can_nmi(void)
 	return false;
 }
 
-static void sweep_table_by_step(const struct sweep_op *table, size_t count)
+static void sweep_table_by_step(const struct sweep_op *table, size_t count, size_t profile_rate)
 {
-	if (!can_nmi() || !begin())
+	if (!can_nmi() || !begin(profile_rate))
 		return;
 	for (size_t i = 0; i < count; i++)
 		sweep_by_step(&table[i], table[i].least_steps);
@@ -400,29 +413,39 @@ static void sweep_table_by_step(const struct sweep_op *table, size_t count)
 
 static void test_fast_by_timer(void)
 {
-	sweep_table_by_timer(fast, COUNT(fast));
+	sweep_table_by_timer(fast, COUNT(fast), 0);
 }
 
 static void test_slow_by_timer(void)
 {
-	sweep_table_by_timer(slow, COUNT(slow));
+	sweep_table_by_timer(slow, COUNT(slow), 0);
 }
 
 static void test_fast_by_step(void)
 {
-	sweep_table_by_step(fast, COUNT(fast));
+	sweep_table_by_step(fast, COUNT(fast), 0);
 }
 
 static void test_slow_by_step(void)
 {
-	sweep_table_by_step(slow, COUNT(slow));
+	sweep_table_by_step(slow, COUNT(slow), 0);
+}
+
+static void test_sampled_by_timer(void)
+{
+	sweep_table_by_timer(sampled, COUNT(sampled), 1);
+}
+
+static void test_sampled_by_step(void)
+{
+	sweep_table_by_step(sampled, COUNT(sampled), 1);
 }
 
 static void test_control(void)
 {
 	size_t found;
 
-	if (!can_nmi() || !begin())
+	if (!can_nmi() || !begin(0))
 		return;
 	found = sweep_without_fixup(&fast[0]);
 	kprintf("control: corruption %sfound\n", found ? "" : "not ");
@@ -435,6 +458,8 @@ const struct pure_test selftest_sweep[] = {
 	{"irq-sweep: a timer on every open instruction of the slow paths", test_slow_by_timer},
 	{"irq-sweep: an NMI on every instruction of the fast paths", test_fast_by_step},
 	{"irq-sweep: an NMI on every instruction of the slow paths", test_slow_by_step},
+	{"irq-sweep: a timer on every open instruction of samples", test_sampled_by_timer},
+	{"irq-sweep: an NMI on every instruction of samples", test_sampled_by_step},
 	{"irq-sweep: without the fixup the same finds corruption", test_control},
 	{0},
 };

@@ -126,19 +126,20 @@ static void strip_quotes(char *text)
 	text[len - 2] = '\0';
 }
 
-bool shell_find_run(const char *cmdline, char *value, size_t size_bytes)
+bool shell_find(const char *cmdline, const char *key, char *value, size_t size_bytes)
 {
+	size_t length = strlen(key);
 	bool fits;
 
-	if (size_bytes < 8)
+	if (size_bytes < length + 4)
 		return false;
 	while (*cmdline != '\0') {
 		while (is_space(*cmdline))
 			cmdline++;
 		cmdline = unquote_word(cmdline, value, size_bytes, &fits);
-		if (strncmp(value, "run=", 4) != 0)
+		if (strncmp(value, key, length) != 0)
 			continue;
-		memmove(value, value + 4, strlen(value + 4) + 1);
+		memmove(value, value + length, strlen(value + length) + 1);
 		strip_quotes(value);
 		return fits;
 	}

@@ -22,10 +22,10 @@ void shell_loop(void) __attribute__((noreturn));
 int shell_status(void);
 
 /*
- * Find run=... in a kernel command line and copy its value, quotes removed, terminated. Accepts
- * run=word, run="a; b" and "run=a; b", with \" inside quotes. False: there is none, or it does not
- * fit.
+ * Find KEY... in a kernel command line, key being "run=" or the like, and copy its value, quotes
+ * removed, terminated. Accepts run=word, run="a; b" and "run=a; b", with \" inside quotes. False:
+ * there is none, or it does not fit.
  */
-bool shell_find_run(const char *cmdline, char *value, size_t size_bytes);
+bool shell_find(const char *cmdline, const char *key, char *value, size_t size_bytes);
 
 #endif

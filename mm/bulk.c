@@ -5,6 +5,7 @@
 
 #include "mm/mcache.h"
 #include "mm/object.h"
+#include "mm/sampled.h"
 #include "mm/trace.h"
 #include "mm/watch.h"
 #include "lib/string.h"
@@ -25,17 +26,20 @@ size_t slate_alloc_bulk(size_t size_bytes, size_t n, void **out, unsigned flags)
 	if (!is_tiny && size_bytes <= SIZECLASS_MAX_BYTES && !(flags & SLATE_ANYCTX) &&
 	    !port_in_nmi() && n > got) {
 		unsigned noscan = flags & SLATE_NOSCAN ? 1 : 0;
+		unsigned span_class = sizeclass_of(size_bytes) << 1 | noscan;
 
 		/* The first one by the ordinary way: it knows about start-up and about drains. */
-		out[0] = object_alloc(size_bytes, 0, flags & ~SLATE_ZERO);
+		out[0] = object_alloc(size_bytes, 0, flags & ~SLATE_ZERO, TRACE_CALLER);
 		if (!out[0])
 			return 0;
-		got = 1 + mcache_take_many(sizeclass_of(size_bytes) << 1 | noscan, out + 1, n - 1);
+		got = 1 + mcache_take_many(span_class, out + 1, n - 1);
+		if (SLATE_PROFILE)
+			sampled_bulk(span_class, out + 1, got - 1, TRACE_CALLER);
 		for (size_t i = 0; (flags & SLATE_ZERO) && i < got; i++)
 			memset(out[i], 0, size_bytes);
 	}
 	for (; got < n; got++) {
-		out[got] = object_alloc(size_bytes, 0, flags);
+		out[got] = object_alloc(size_bytes, 0, flags, TRACE_CALLER);
 		if (!out[got])
 			break;
 	}

@@ -6,7 +6,7 @@
 
 /* The allocator's own frames, at most, and what is kept of the others. */
 #define OWN_FRAMES 10u
-#define KEPT_MAX   10u
+#define KEPT_MAX   16u
 
 /* No function here is longer. */
 #define FUNCTION_BYTES 1024u

@@ -22,6 +22,7 @@
 #include "mm/mmdebug.h"
 #include "mm/numa.h"
 #include "mm/onfree.h"
+#include "mm/profile.h"
 #include "mm/reclaim.h"
 #include "mm/scavenger.h"
 #include "mm/zeroer.h"
@@ -287,6 +288,8 @@ int slate_init(const struct slate_init_params *params)
 	directmap_end = (pfn_t){(size_t)(limit && limit < last_pfn ? limit : last_pfn)};
 	mheap_init();
 	onfree_init();
+	if (SLATE_PROFILE)
+		profile_init();
 	roots_init();
 	mcentral_init_all();
 	kcache_reset();

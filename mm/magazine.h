@@ -53,6 +53,7 @@ static inline magtop_t magazine_empty(struct magazine *mag, unsigned cap)
 {
 	magtop_t floor = &mag->slot[MAGAZINE_CAP_MAX - cap];
 
+	mag->slot[0] = NULL; /* no plant (plant.h) */
 	*floor = NULL;
 	return floor;
 }
@@ -61,6 +62,12 @@ static inline magtop_t magazine_empty(struct magazine *mag, unsigned cap)
 static inline unsigned magazine_count(magtop_t top, unsigned cap)
 {
 	return top == MAGAZINE_DUMMY ? 0 : magazine_slot(top) - (MAGAZINE_CAP_MAX - cap);
+}
+
+/* Slot 0 is not the floor's NULL, nor unused: see plant.h. */
+static inline bool magazine_has_plant(magtop_t top)
+{
+	return SLATE_PROFILE && magazine_of(top)->slot[0];
 }
 
 static inline bool magazine_is_full(magtop_t top)

@@ -22,6 +22,7 @@
 #include "mm/onfree.h"
 #include "mm/percpu.h"
 #include "mm/reclaim.h"
+#include "mm/sampled.h"
 #include "mm/tiny.h"
 #include "mm/trace.h"
 #include "mm/watch.h"
@@ -36,8 +37,18 @@ static void *out_of_memory(unsigned span_class)
 	return object ? object : reclaim_failed();
 }
 
+/* caller: where the public call returns to, for the heap profile. */
+static inline void *take_slow(unsigned span_class, const void *caller)
+{
+	void *object = mcache_take_slow(span_class);
+
+	return SLATE_PROFILE && object == MCACHE_SAMPLE ? sampled_object(span_class, caller)
+							: object;
+}
+
 /* The caches and all levels below had nothing. */
-static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, unsigned flags)
+static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, unsigned flags,
+							   const void *caller)
 {
 	struct reclaim reclaim = {0};
 
@@ -53,7 +64,7 @@ static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, 
 	deferred_run();
 	while (reclaim_next(&reclaim, flags)) {
 		void *object = reclaim.reserve ? mcentral_take_reserve(span_class)
-					       : mcache_take_slow(span_class);
+					       : take_slow(span_class, caller);
 
 		if (object)
 			return object;
@@ -61,14 +72,14 @@ static __attribute__((noinline)) void *alloc_class_reclaim(unsigned span_class, 
 	return out_of_memory(span_class);
 }
 
-static void *alloc_class(unsigned span_class, unsigned flags)
+static inline void *alloc_class(unsigned span_class, unsigned flags, const void *caller)
 {
 	void *object =
 		flags & SLATE_ANYCTX ? mcache_take_anyctx(span_class) : percpu_take(span_class);
 
 	if (!object && !(flags & SLATE_ANYCTX))
-		object = mcache_take_slow(span_class);
-	return object ? object : alloc_class_reclaim(span_class, flags);
+		object = take_slow(span_class, caller);
+	return object ? object : alloc_class_reclaim(span_class, flags, caller);
 }
 
 void *object_new_large(struct mspan *span, unsigned flags)
@@ -84,7 +95,7 @@ void *object_new_large(struct mspan *span, unsigned flags)
 
 /* This CPU's cache has none. */
 static __attribute__((noinline)) void *alloc_large_slow(size_t pages, size_t align_pages,
-							unsigned flags)
+							unsigned flags, const void *caller)
 {
 	struct reclaim reclaim = {.pages = pages};
 
@@ -94,13 +105,15 @@ static __attribute__((noinline)) void *alloc_large_slow(size_t pages, size_t ali
 		struct mspan *span = reclaim.reserve ? mheap_alloc_large_reserve(pages, align_pages)
 						     : mheap_alloc_large(pages, align_pages);
 
-		if (span)
+		if (span) {
+			sampled_large(span, caller);
 			return object_new_large(span, flags);
+		}
 	} while (reclaim_next(&reclaim, flags));
 	return reclaim_failed();
 }
 
-static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
+static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags, const void *caller)
 {
 	size_t pages = bytes_to_pages(size_bytes);
 	size_t natural = pages & (~pages + 1);
@@ -116,8 +129,9 @@ static void *alloc_large(size_t size_bytes, size_t align_bytes, unsigned flags)
 	struct mspan *span = largecache_take(pages, align_pages << SLATE_PAGE_SHIFT);
 
 	if (!span)
-		return alloc_large_slow(pages, align_pages, flags);
+		return alloc_large_slow(pages, align_pages, flags, caller);
 	span->noscan = object_noscan(flags);
+	sampled_large(span, caller);
 	if (flags & SLATE_ZERO)
 		memset((void *)span->base, 0, span->elem_bytes);
 	return (void *)span->base;
@@ -136,7 +150,7 @@ static inline void *clear(void *object, size_t size_bytes, unsigned flags)
 	return object;
 }
 
-static void *alloc_any(size_t size_bytes, size_t align_bytes, unsigned flags)
+static void *alloc_any(size_t size_bytes, size_t align_bytes, unsigned flags, const void *caller)
 {
 	unsigned sizeclass = 0;
 
@@ -147,18 +161,19 @@ static void *alloc_any(size_t size_bytes, size_t align_bytes, unsigned flags)
 
 	/* large ones are cleared there, as far as they must be */
 	if (!sizeclass)
-		return alloc_large(size_bytes ? size_bytes : 1, align_bytes, flags);
-	return clear(alloc_class(sizeclass << 1 | object_noscan(flags), flags), size_bytes, flags);
+		return alloc_large(size_bytes ? size_bytes : 1, align_bytes, flags, caller);
+	return clear(alloc_class(sizeclass << 1 | object_noscan(flags), flags, caller), size_bytes,
+		     flags);
 }
 
-void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags)
+void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags, const void *caller)
 {
 	void *object = NULL;
 
 	if (object_is_tiny(size_bytes, align_bytes, flags))
 		object = alloc_tiny(size_bytes, flags);
 	return object ? clear(object, size_bytes, flags)
-		      : alloc_any(size_bytes, align_bytes, flags);
+		      : alloc_any(size_bytes, align_bytes, flags, caller);
 }
 
 /* Behind the sequence, or instead of it; never in line, where it would cost the fast path a stack
@@ -170,13 +185,13 @@ __attribute__((noinline)) void *slate_alloc_slow(size_t size_bytes)
 		return object_alloc_traced(size_bytes, 0, 0, TRACE_CALLER);
 	if (size_bytes > SIZECLASS_SMALL_MAX)
 		return size_bytes <= SIZECLASS_MAX_BYTES
-			       ? alloc_class(sizeclass_of(size_bytes) << 1, 0)
-			       : alloc_large(size_bytes, 0, 0);
+			       ? alloc_class(sizeclass_of(size_bytes) << 1, 0, TRACE_CALLER)
+			       : alloc_large(size_bytes, 0, 0, TRACE_CALLER);
 
 	unsigned span_class = sizeclass_of(size_bytes) << 1;
-	void *object = mcache_take_slow(span_class);
+	void *object = take_slow(span_class, TRACE_CALLER);
 
-	return object ? object : alloc_class_reclaim(span_class, 0);
+	return object ? object : alloc_class_reclaim(span_class, 0, TRACE_CALLER);
 }
 
 void *(slate_zalloc)(size_t size_bytes)
@@ -196,7 +211,7 @@ void *slate_alloc_flags(size_t size_bytes, unsigned flags)
 {
 	WATCH_RETURN(watch_alloc(size_bytes, 0, flags, TRACE_CALLER));
 	return trace_is_on() ? object_alloc_traced(size_bytes, 0, flags, TRACE_CALLER)
-			     : object_alloc(size_bytes, 0, flags);
+			     : object_alloc(size_bytes, 0, flags, TRACE_CALLER);
 }
 
 void *slate_alloc_aligned(size_t size_bytes, size_t align_bytes, unsigned flags)
@@ -205,7 +220,7 @@ void *slate_alloc_aligned(size_t size_bytes, size_t align_bytes, unsigned flags)
 		return NULL;
 	WATCH_RETURN(watch_alloc(size_bytes, align_bytes, flags, TRACE_CALLER));
 	return trace_is_on() ? object_alloc_traced(size_bytes, align_bytes, flags, TRACE_CALLER)
-			     : object_alloc(size_bytes, align_bytes, flags);
+			     : object_alloc(size_bytes, align_bytes, flags, TRACE_CALLER);
 }
 
 /* ---- Free ---- */
@@ -407,9 +422,9 @@ static void free_object(void *object, unsigned class, const char *call)
 }
 
 #if SLATE_DEBUG
-void *object_alloc_class(unsigned span_class)
+void *object_alloc_class(unsigned span_class, const void *caller)
 {
-	return alloc_class(span_class, 0);
+	return alloc_class(span_class, 0, caller);
 }
 
 void object_free_bare(void *object)
@@ -476,10 +491,10 @@ __attribute__((noinline)) void *slate_alloc_index_slow(size_t take_index)
 	unsigned span_class = (unsigned)take_index - MCACHE_TAKE;
 
 	WATCH_RETURN(watch_alloc_class(span_class, TRACE_CALLER));
-	void *object = mcache_take_slow(span_class);
+	void *object = take_slow(span_class, TRACE_CALLER);
 
 	if (!object)
-		object = alloc_class_reclaim(span_class, 0);
+		object = alloc_class_reclaim(span_class, 0, TRACE_CALLER);
 	return trace_is_on() ? trace_index_alloc(span_class, object, TRACE_CALLER) : object;
 }
 
@@ -503,83 +518,3 @@ void slate_give_index_slow(size_t give_index, void *object)
 	mcache_give_slow(class, object,
 			 spanclass_is_typed(class) ? "slate_cache_free" : "slate_page_free");
 }
-
-#if SLATE_PROTECT != SLATE_PROTECT_RSEQ
-/* With restartable sequences arch/ARCH/rseq.S defines these. */
-void *(slate_alloc)(size_t size_bytes)
-{
-	WATCH_RETURN(watch_alloc(size_bytes, 0, 0, TRACE_CALLER));
-	if (size_bytes > SIZECLASS_SMALL_MAX)
-		return slate_alloc_slow(size_bytes);
-
-	void *object = percpu_take(sizeclass_of(size_bytes) << 1);
-
-	return object ? object : slate_alloc_slow(size_bytes);
-}
-
-void *slate_alloc_index(size_t take_index)
-{
-	WATCH_RETURN(watch_alloc_class((unsigned)take_index - MCACHE_TAKE, TRACE_CALLER));
-	void *object = percpu_take(take_index - MCACHE_TAKE);
-
-	return object ? object : slate_alloc_index_slow(take_index);
-}
-
-void slate_give_index(size_t give_index, void *object)
-{
-#if SLATE_DEBUG
-	unsigned class = (unsigned)give_index - MCACHE_GIVE;
-
-	if (witness_is_on()) {
-		if (!watch_give_class(class, object, TRACE_CALLER))
-			mcache_give_slow(class, object, "slate_page_free");
-		return;
-	}
-#endif
-	if (!percpu_give(give_index - MCACHE_GIVE, object))
-		slate_give_index_slow(give_index, object);
-}
-
-/*
- * The class byte of an object in the window, else PAGECLASS_NONE. The rotation carries the low
- * three bits to the top, so one compare refuses foreign, unmapped and misaligned pointers, and
- * NULL.
- */
-static inline unsigned window_class(const void *object)
-{
-	size_t at = (uintptr_t)object - arena_window.base;
-
-	at = at >> 3 | at << (8 * sizeof(at) - 3);
-	if (SLATE_DEBUG || at >= arena_window.bytes >> 3)
-		return PAGECLASS_NONE;
-	/* acquire: as in arena_class() */
-	return atomic_load_explicit(&arena_window.class_of[at >> (SLATE_PAGE_SHIFT - 3)],
-				    memory_order_acquire);
-}
-
-/* Classes without magazines have a give top that always looks full. */
-void slate_free(void *object)
-{
-	WATCH_INSTEAD(watch_free(object, NULL, "slate_free", TRACE_CALLER));
-	if (!percpu_give(window_class(object), object))
-		slate_free_slow(object);
-}
-
-void slate_free_index(void *object, size_t size_and_index)
-{
-	unsigned class = window_class(object);
-
-	if (class != (size_and_index & 0xff) || !percpu_give(class, object))
-		slate_free_index_slow(object, size_and_index);
-}
-
-void(slate_free_sized)(void *object, size_t size_bytes)
-{
-	unsigned class = window_class(object);
-
-	WATCH_INSTEAD(watch_free(object, &size_bytes, "slate_free_sized", TRACE_CALLER));
-	if (size_bytes > SIZECLASS_SMALL_MAX || sizeclass_of(size_bytes) != class >> 1 ||
-	    !percpu_give(class, object))
-		slate_free_sized_slow(object, size_bytes);
-}
-#endif

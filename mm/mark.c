@@ -234,11 +234,13 @@ static void mark_magazine(uintptr_t word)
 	if (mcache_has_magazine(magazine_of((magtop_t)word)))
 		return;
 	if ((word & MAGAZINE_TOP_MASK) == 0) {
-		for (unsigned i = 1; i < MAGAZINE_SLOTS; i++)
+		for (unsigned i = 0; i < MAGAZINE_SLOTS; i++)
 			mark_if_object(slot + i);
 		return;
 	}
-	while ((uintptr_t)slot & MAGAZINE_TOP_MASK && mark_if_object(slot))
+	/* a plant's object is in slot 0 (plant.h) */
+	while ((uintptr_t)slot & MAGAZINE_TOP_MASK &&
+	       mark_if_object(*slot ? slot : (const uintptr_t *)magazine_of((magtop_t)word)->slot))
 		slot--;
 }
 

@@ -164,37 +164,51 @@ static uintptr_t object_at(const struct mspan *span, size_t number)
 
 /* ---- Leaks ---- */
 
-/* The group of that size, made if there is room; groups are sorted by size. */
-static struct slate_leak *group_of(struct slate_leaks *leaks, size_t object_bytes)
+/* Order of groups: by size, then by place. */
+static bool is_before(const struct slate_leak *leak, const struct slate_leak *key)
+{
+	if (leak->object_bytes != key->object_bytes)
+		return leak->object_bytes < key->object_bytes;
+	return (uintptr_t)leak->stack < (uintptr_t)key->stack;
+}
+
+/* The group of that size and place, made if there is room. */
+static struct slate_leak *group_of(struct slate_leaks *leaks, const struct slate_leak *key)
 {
 	size_t at = 0;
 
-	while (at < leaks->count && leaks->list[at].object_bytes < object_bytes)
+	while (at < leaks->count && is_before(&leaks->list[at], key))
 		at++;
-	if (at < leaks->count && leaks->list[at].object_bytes == object_bytes)
+	if (at < leaks->count && !is_before(key, &leaks->list[at]))
 		return &leaks->list[at];
 	if (leaks->count == leaks->capacity)
 		return NULL;
 	memmove(&leaks->list[at + 1], &leaks->list[at],
 		(leaks->count - at) * sizeof(leaks->list[0]));
 	leaks->count++;
-	leaks->list[at] = (struct slate_leak){.object_bytes = object_bytes};
+	leaks->list[at] = *key;
 	return &leaks->list[at];
 }
 
-static void add_leak(struct slate_leaks *leaks, const struct mspan *span, uintptr_t object)
+static void add_leak(struct slate_leaks *leaks, struct mspan *span, uintptr_t object)
 {
-	size_t object_bytes = witness_asked_bytes(span, object);
-	struct slate_leak *group = group_of(leaks, object_bytes);
+	struct slate_leak key = {.object_bytes = witness_asked_bytes(span, object)};
+	const struct profile_bucket *bucket = onfree_bucket(span, object);
+	struct slate_leak *group;
 
+	if (bucket) {
+		key.stack = bucket->pcs;
+		key.stack_depth = bucket->depth;
+	}
+	group = group_of(leaks, &key);
 	leaks->objects++;
-	leaks->bytes += object_bytes;
+	leaks->bytes += key.object_bytes;
 	if (!group)
 		return;
 	if (group->count++ == 0 || object < (uintptr_t)group->first) {
 		group->first = (void *)object;
-		group->head_bytes =
-			object_bytes < sizeof(group->head) ? object_bytes : sizeof(group->head);
+		group->head_bytes = key.object_bytes < sizeof(group->head) ? key.object_bytes
+									   : sizeof(group->head);
 		memcpy(group->head, (void *)object, group->head_bytes);
 	}
 }
@@ -209,7 +223,7 @@ static __attribute__((noinline)) int leak_scan(struct slate_leaks *leaks)
 	if (!enter())
 		return SLATE_EAGAIN;
 	status = mark_now((uintptr_t)__builtin_frame_address(0));
-	for (const struct mspan *span = garbage; span; span = span->mark->garbage_next) {
+	for (struct mspan *span = garbage; span; span = span->mark->garbage_next) {
 		size_t number = 0;
 
 		while (is_current(span) && (number = next_lost(span, number)) < span->elem_count)

@@ -19,6 +19,7 @@
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/percpu.h"
+#include "mm/plant.h"
 
 /* A magazine holds at most this many bytes of objects, a depot at most that many; but at least two.
  */
@@ -99,7 +100,7 @@ static unsigned refill_goal(unsigned class, unsigned count)
 	return goal < level ? goal : level;
 }
 
-static void cache_init(struct mcache *cache)
+static void cache_init(struct mcache *cache, unsigned seed)
 {
 	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
 		atomic_init(&cache->take[class], MAGAZINE_DUMMY);
@@ -126,6 +127,8 @@ static void cache_init(struct mcache *cache)
 	memset(cache->seen, 0, sizeof(cache->seen));
 	memset(cache->refill_shift, 0, sizeof(cache->refill_shift));
 	memset(cache->exchanges, 0, sizeof(cache->exchanges));
+	if (SLATE_PROFILE)
+		plant_init(cache, seed);
 }
 
 void mcache_enable(unsigned class)
@@ -154,7 +157,7 @@ void mcache_init(void)
 		mcache_enable(class);
 	for (unsigned class = MCACHE_STACK; class < MCACHE_RUN_END; class ++)
 		mcache_enable(class);
-	cache_init(&mcache_boot);
+	cache_init(&mcache_boot, SLATE_MAX_CPUS);
 	percpu_set_cache(&mcache_boot);
 	largecache_resize();
 }
@@ -176,7 +179,7 @@ bool mcache_is_bare(unsigned class)
 /* The struct of a CPU that comes for the first time; the first of all inherits the
  * bootstrap cache.
  */
-static struct mcache *cache_new(void)
+static struct mcache *cache_new(unsigned cpu)
 {
 	if (!mcache_any_online)
 		return &mcache_boot;
@@ -184,7 +187,7 @@ static struct mcache *cache_new(void)
 	struct mcache *cache = mheap_alloc_permanent(sizeof(*cache), _Alignof(struct mcache));
 
 	if (cache)
-		cache_init(cache);
+		cache_init(cache, cpu);
 	return cache;
 }
 
@@ -194,7 +197,7 @@ bool mcache_online(unsigned cpu)
 	struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_relaxed);
 
 	if (!cache)
-		cache = cache_new();
+		cache = cache_new(cpu);
 	if (!cache)
 		return false;
 	/* release, both: pairs with the acquire in statistics and drains of other CPUs */
@@ -254,20 +257,40 @@ static __attribute__((noinline)) void send_home(unsigned class, magtop_t top)
 		mcache_magazine_delete(mcache_magazine_flush(class, top, "slate_flush"));
 }
 
+static void put_back_exposed(enum mcache_side side, unsigned class, magtop_t top)
+{
+	if (!percpu_attach(side, class, top)) {
+		plant_undo(top);
+		send_home(class, top);
+	}
+}
+
 void mcache_put_back(enum mcache_side side, unsigned class, magtop_t top)
 {
-	if (!percpu_attach(side, class, top))
-		send_home(class, top);
+	if (side == MCACHE_TAKE)
+		plant_expose(class, top);
+	put_back_exposed(side, class, top);
 }
 
 /* Also where a trace was switched on in the middle, after this CPU was drained perhaps. */
 static __attribute__((noinline)) void drain_class(unsigned class)
 {
-	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	magtop_t take = plant_detach(class);
 	magtop_t give = percpu_detach(MCACHE_GIVE, class);
 
 	mcache_magazine_delete(mcache_magazine_flush(class, take, "slate_free"));
 	mcache_magazine_delete(mcache_magazine_flush(class, give, "slate_free"));
+}
+
+static bool drain_is_wanted(void)
+{
+	unsigned long irq = port_irq_save();
+	/* acquire: pairs with the release in mcache_drain() */
+	size_t drained = atomic_load_explicit(&percpu_cache()->drained, memory_order_acquire);
+
+	port_irq_restore(irq);
+	/* relaxed: a hint that comes late is honoured at the next slow path */
+	return drained != atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed);
 }
 
 static void count_event(size_t offset)
@@ -314,11 +337,9 @@ static magtop_t top_up(unsigned class, magtop_t top)
 	return top;
 }
 
-/* Neither magazine of this CPU has enough. */
-static void *refill(unsigned class)
+/* Neither magazine of this CPU has enough. take: detached. */
+static void *refill(unsigned class, magtop_t take)
 {
-	magtop_t take = percpu_detach(MCACHE_TAKE, class);
-
 	if (!*take) {
 		magtop_t give = percpu_detach(MCACHE_GIVE, class);
 
@@ -332,15 +353,24 @@ static void *refill(unsigned class)
 		mcache_put_back(MCACHE_GIVE, class, give);
 		count_event(offsetof(struct mcache, refills));
 	}
+	plant_expose(class, take);
 	void *object = *take;
+	bool is_sample = !object && magazine_has_plant(take);
 
-	mcache_put_back(MCACHE_TAKE, class, object ? take - 1 : take);
+	if (object) {
+		put_back_exposed(MCACHE_TAKE, class, take - 1);
+	} else {
+		plant_undo(take);
+		mcache_put_back(MCACHE_TAKE, class, take);
+	}
 	if (trace_is_on())
 		drain_class(class);
+	if (object || is_sample)
+		return object ? object : MCACHE_SAMPLE;
 	/* No magazine to be had: one object straight from its source. */
-	if (!object && mcache_source_take(class, &object, 1) == 0)
-		return NULL;
-	return object;
+	if (SLATE_PROFILE && plant_is_single_due(class))
+		return MCACHE_SAMPLE;
+	return mcache_source_take(class, &object, 1) ? object : NULL;
 }
 
 void *mcache_take_slow(unsigned class)
@@ -351,13 +381,26 @@ void *mcache_take_slow(unsigned class)
 		return object;
 	if (port_in_nmi())
 		return mcache_take_anyctx(class);
-	mcache_drain_if_wanted();
-	return refill(class);
+
+	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	bool is_sample = !*take && magazine_has_plant(take);
+
+	plant_undo(take);
+	if (is_sample) {
+		mcache_put_back(MCACHE_TAKE, class, take);
+		return MCACHE_SAMPLE;
+	}
+	if (drain_is_wanted()) {
+		mcache_put_back(MCACHE_TAKE, class, take);
+		mcache_drain();
+		take = plant_detach(class);
+	}
+	return refill(class, take);
 }
 
 size_t mcache_take_many(unsigned class, void **out, size_t n)
 {
-	magtop_t top = percpu_detach(MCACHE_TAKE, class);
+	magtop_t top = plant_detach(class);
 	size_t got = 0;
 
 	for (; got < n && *top; top--)
@@ -388,32 +431,6 @@ void *slate_exchange_leftover(size_t take_index, magtop_t empty, void *object)
 }
 #endif
 
-/* ---- Deferred frees ---- */
-
-void mcache_defer(void *object)
-{
-	percpu_chain(object, object, MCACHE_DEFERRED_OBJECTS);
-}
-
-/* A run is chained frame by frame. */
-void mcache_defer_frames(pfn_t first, size_t pages)
-{
-	for (size_t i = 0; i < pages; i++) {
-		pfn_t pfn = pfn_add(first, i);
-		void **link = arena_frame_link(pfn);
-
-		if (link)
-			percpu_chain(link, frame_to_slot(pfn), MCACHE_DEFERRED_FRAMES);
-	}
-}
-
-void *mcache_take_deferred(enum mcache_deferred chain)
-{
-	magtop_t first = percpu_detach_chain(chain);
-
-	return first == MAGAZINE_DUMMY ? NULL : (void *)first;
-}
-
 /* ---- Give ---- */
 
 #if SLATE_PROTECT == SLATE_PROTECT_RSEQ
@@ -434,7 +451,7 @@ bool slate_full_leftover(size_t give_index, magtop_t full)
  * none. */
 static magtop_t make_room(unsigned class, magtop_t give, const char *call)
 {
-	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	magtop_t take = plant_detach(class);
 	struct magazine *mag = NULL;
 
 	if (magazine_count(take, capacity[class]) <= capacity[class] / 2u) {
@@ -499,6 +516,8 @@ void mcache_drain(void)
 	struct mcache *cache = percpu_cache();
 
 	port_irq_restore(irq);
+	if (SLATE_PROFILE)
+		plant_forget();
 	if (SLATE_TINY)
 		tiny_drain();
 	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
@@ -516,13 +535,7 @@ void mcache_drain(void)
 
 void mcache_drain_if_wanted(void)
 {
-	unsigned long irq = port_irq_save();
-	/* acquire: pairs with the release in mcache_drain() */
-	size_t drained = atomic_load_explicit(&percpu_cache()->drained, memory_order_acquire);
-
-	port_irq_restore(irq);
-	/* relaxed: a hint that comes late is honoured at the next slow path */
-	if (drained != atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed))
+	if (drain_is_wanted())
 		mcache_drain();
 }
 
@@ -550,29 +563,8 @@ void mcache_drain_depots(void)
 		if (mcache_has_magazines(class))
 			mcache_return_depot(class, ~0u);
 	}
-}
-
-size_t mcache_cached(const struct mcache *cache, unsigned class)
-{
-	magtop_t take = atomic_load_explicit(&cache->take[class], memory_order_relaxed);
-	magtop_t give = atomic_load_explicit(&cache->give[class], memory_order_relaxed);
-
-	if (!mcache_has_magazines(class))
-		return 0;
-	return magazine_count(take, capacity[class]) + magazine_count(give, capacity[class]) +
-	       (class == PAGECLASS_FRAME ? mcache_pages_count(cache) : 0);
-}
-
-size_t mcache_depot_cached(unsigned class)
-{
-	return mcache_has_magazines(class)
-		       ? (size_t)depot_count(mcache_depot(class)) * capacity[class]
-		       : 0;
-}
-
-size_t mcache_boot_cached(unsigned class)
-{
-	return mcache_any_online ? 0 : mcache_cached(&mcache_boot, class);
+	if (SLATE_PROFILE)
+		mcentral_drop_sampled();
 }
 
 void mcache_reset(void)

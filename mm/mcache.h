@@ -26,6 +26,10 @@
 
 #define PAGECLASS_FRAME PAGECLASS_FREE /* the class of single frames in magazines */
 
+/* What mcache_take_slow() returns when the next object is to be a sample of the heap profile: the
+ * caller makes one (sampled.h). */
+#define MCACHE_SAMPLE ((void *)&magazine_dummy)
+
 /* The index of a top among all: give[class], or take[class] behind them. */
 enum mcache_side {
 	MCACHE_GIVE = 0,
@@ -45,6 +49,8 @@ enum mcache_side {
 
 /* Entries for every value of a class byte, so that none needs a check. */
 #define MCACHE_ENTRIES 256
+/* What of these the heap profile keeps. */
+#define MCACHE_SAMPLED (SLATE_PROFILE ? MCACHE_ENTRIES : 1)
 _Static_assert(MCACHE_RUN_END <= SPANCLASS_TYPED, "every class has a number of its own");
 
 /* The page cache of a CPU (mcache_pages.c): in halves, so that others read them everywhere. */
@@ -83,6 +89,13 @@ struct mcache {
 	 * them, chained through the arena. The dummy ends a chain.
 	 */
 	_Atomic(magtop_t) deferred[2];
+	/*
+	 * Of plant.h: how many take magazines of the class will come before the one that a sample
+	 * falls into, and the place of it in that one, counted from 1; 0: not drawn yet.
+	 */
+	_Atomic uint32_t quiet[MCACHE_SAMPLED]; /* (p); (a) relaxed */
+	uint16_t place[MCACHE_SAMPLED];         /* (p) */
+	uint64_t random;                        /* (p) of sampling.h */
 	/*
 	 * (p) long magazines: what a refill of a class brings is MCACHE_REFILL_MIN, doubled so
 	 * often less 1 (0: there was none); exchanges of less than half a magazine, modulo 256
@@ -168,7 +181,8 @@ bool mcache_online(unsigned cpu);
 /* This CPU leaves: called on it, everything goes home. It may come online again. */
 void mcache_offline(void);
 
-/* The magazine was empty: exchange, refill, and take one. NULL: no memory below. */
+/* The magazine was empty: exchange, refill, and take one. NULL: no memory below. Of a size class
+ * also MCACHE_SAMPLE. */
 void *mcache_take_slow(unsigned class);
 
 /*

@@ -14,6 +14,7 @@
 #include "mm/mcentral.h"
 #include "mm/mheap_try.h"
 #include "mm/percpu.h"
+#include "mm/plant.h"
 
 void mcache_free_later(const struct mheap_parts *left)
 {
@@ -74,6 +75,8 @@ void *mcache_take_anyctx(unsigned class)
 {
 	void *object = percpu_take(class);
 
+	if (SLATE_PROFILE && !object && plant_give_way(class))
+		object = percpu_take(class);
 	if (!object)
 		object = percpu_exchange(class);
 	if (object || mcache_is_stack(class))

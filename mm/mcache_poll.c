@@ -7,6 +7,7 @@
 #include "mm/mcache_source.h"
 #include "mm/mcentral.h"
 #include "mm/percpu.h"
+#include "mm/plant.h"
 
 /* Classes that one turn looks at; and for one whose depot holds anything. */
 #define POLL_CLASSES 8u
@@ -53,7 +54,7 @@ static bool return_idle(unsigned class)
 	}
 	mcache_put_back(MCACHE_GIVE, class, give);
 
-	magtop_t take = percpu_detach(MCACHE_TAKE, class);
+	magtop_t take = plant_detach(class);
 	bool any = magazine_count(take, mcache_capacity(class)) > 0;
 
 	mcache_put_back(MCACHE_TAKE, class, magazine_halve(class, take));
@@ -76,6 +77,8 @@ static bool poll_class(struct mcache *cache, unsigned class)
 	bool idle = fingerprint == cache->seen[class];
 
 	cache->seen[class] = fingerprint;
+	if (SLATE_PROFILE)
+		plant_renew_quiet(cache, class);
 	cache->round_bytes += mcache_cached(cache, class) * mcache_object_bytes(class);
 	return idle || cache->over_bound;
 }

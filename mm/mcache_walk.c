@@ -1,19 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mcache_walk.c (level 7) - walks over what the caches of all CPUs hold: for questions about one
- * object, and for the mark.
+ * mcache_walk.c (level 7) - what the caches of all CPUs hold: how much, whether one object, and all
+ * of it for the mark.
  */
 #include "mm/depot.h"
 #include "mm/mcache.h"
 #include "mm/mcache_pages.h"
 #include "mm/mcache_source.h"
 #include "mm/mheap.h"
+#include "mm/plant.h"
+
+size_t mcache_cached(const struct mcache *cache, unsigned class)
+{
+	magtop_t take = atomic_load_explicit(&cache->take[class], memory_order_relaxed);
+	magtop_t give = atomic_load_explicit(&cache->give[class], memory_order_relaxed);
+
+	if (!mcache_has_magazines(class))
+		return 0;
+	return magazine_count(take, mcache_capacity(class)) +
+	       magazine_count(give, mcache_capacity(class)) +
+	       (class == PAGECLASS_FRAME ? mcache_pages_count(cache) : 0);
+}
+
+size_t mcache_depot_cached(unsigned class)
+{
+	return mcache_has_magazines(class)
+		       ? (size_t)depot_count(mcache_depot(class)) * mcache_capacity(class)
+		       : 0;
+}
+
+size_t mcache_boot_cached(unsigned class)
+{
+	return mcache_any_online ? 0 : mcache_cached(&mcache_boot, class);
+}
+
+/* ---- One value ---- */
 
 static bool magazine_holds(magtop_t top, unsigned class, const void *value)
 {
 	for (unsigned count = magazine_count(top, mcache_capacity(class)); count > 0;
 	     count--, top--) {
-		if (*top == value)
+		if (plant_see(top) == value)
 			return true;
 	}
 	return false;
@@ -52,7 +79,7 @@ struct walk {
 static void walk_magazine(const struct walk *walk, unsigned class, magtop_t top)
 {
 	for (unsigned count = magazine_count(top, mcache_capacity(class)); count > 0; count--)
-		walk->fn(class, *top--, walk->arg);
+		walk->fn(class, plant_see(top--), walk->arg);
 }
 
 static void walk_cache(const struct walk *walk, struct mcache *cache)

@@ -67,6 +67,7 @@ static void central_init(struct mcentral *central, unsigned span_class)
 	partial_init(&central->partial);
 	list_init(&central->full);
 	list_init(&central->isolated);
+	list_init(&central->sampled);
 	central->constructor = NULL;
 	central->spans = 0;
 	central->objects = 0;
@@ -166,13 +167,17 @@ static inline unsigned fill_of(const struct mcentral *central, const struct mspa
 	return (unsigned)span->allocated >> central->fill_shift;
 }
 
-static void list_span_locked(struct mcentral *central, struct mspan *span)
+void mcentral_list_span_locked(struct mcentral *central, struct mspan *span)
 {
 	unsigned fill = fill_of(central, span);
 
 	mm_lock_assert_held(&central->lock);
 	if (mspan_is_full(span)) {
-		list_insert_back(&central->full, &span->link);
+		list_insert_back(span->sampled ? &central->sampled : &central->full, &span->link);
+		return;
+	}
+	if (span->sampled) {
+		list_insert_front(&central->sampled, &span->link);
 		return;
 	}
 	struct mcentral_partial *partial = mcentral_partial_of(central, span->node);
@@ -211,7 +216,7 @@ static unsigned take_locked(struct mcentral *central, unsigned node, void **out,
 		got += mspan_take(span, out + got, n - got);
 		if (mspan_is_full(span) || fill_of(central, span) != fill) {
 			list_remove(&span->link);
-			list_span_locked(central, span);
+			mcentral_list_span_locked(central, span);
 		}
 	}
 	central->objects += got;
@@ -259,7 +264,7 @@ static unsigned add_span(struct mcentral *central, struct mspan *span, void **ou
 
 	central->objects += got;
 	central->spans++;
-	list_span_locked(central, span);
+	mcentral_list_span_locked(central, span);
 	mm_lock_release(&central->lock, irq);
 	return got;
 }
@@ -362,7 +367,7 @@ void *mcentral_try_new(unsigned span_class, bool reserve, struct mheap_parts *le
 	if (span) {
 		central->objects += mspan_take(span, &object, 1);
 		central->spans++;
-		list_span_locked(central, span);
+		mcentral_list_span_locked(central, span);
 	}
 	mm_lock_release(&central->lock, irq);
 	return object;
@@ -414,13 +419,13 @@ static void give_one_locked(struct mcentral *central, void *object, struct list 
 		return;
 	}
 	central->objects--;
-	if (span->allocated == 0) {
+	if (span->allocated == 0 && !mcentral_keeps_sampled_locked(central, span)) {
 		list_remove(&span->link);
 		list_insert_back(empty, &span->link);
 		central->spans--;
 	} else if ((was_full || fill_of(central, span) != fill) && !span->isolated) {
 		list_remove(&span->link);
-		list_span_locked(central, span);
+		mcentral_list_span_locked(central, span);
 	}
 }
 
@@ -484,7 +489,7 @@ size_t mcentral_sweep(struct mspan *span, const unsigned long *garbage)
 		if (empty)
 			central->spans--;
 		else
-			list_span_locked(central, span);
+			mcentral_list_span_locked(central, span);
 	}
 	mm_lock_release(&central->lock, irq);
 	if (count > 0 && empty)
@@ -501,7 +506,7 @@ void mcentral_mark_special(struct mspan *span, pfn_t pfn)
 {
 	struct mcentral *central = mcentral_of(span->span_class);
 	uintptr_t start = (uintptr_t)pfn_to_virt(pfn);
-	bool done = false;
+	bool done = span->sampled; /* marked for good */
 
 	for (unsigned tries = 0; !done; tries++) {
 		unsigned changes;
@@ -557,10 +562,10 @@ void mcentral_restore(unsigned span_class)
 			span->isolated = false;
 			/* frames with records stay marked, the others of their span until a record
 			 * of theirs changes */
-			if (!span->specials)
+			if (!span->specials && !span->sampled)
 				arena_set_class(virt_to_pfn((void *)span->base), span->pages,
 						span->page_class);
-			list_span_locked(central, span);
+			mcentral_list_span_locked(central, span);
 		}
 		mm_lock_release(&central->lock, irq);
 	} while (link);

@@ -6,7 +6,9 @@
  *
  *   objects = sum of allocated over the spans on all lists
  *   a span is on full when it has no free object, else on partial[allocated >> fill_shift] of its
- *   node; or on isolated, while its frames are being removed; at least one object of it is out
+ *   node; or on sampled, when its objects are samples of the heap profile; or on isolated, while
+ *   its frames are being removed; at least one object of it is out, unless it is a class's only one
+ *   of samples
  *
  * A CPU takes from spans of its own node, and makes new ones there while that is above its high
  * watermark; then it takes from those of the other nodes, the nearest first. Node 0's lists lie in
@@ -46,6 +48,7 @@ struct mcentral {
 	struct mcentral_partial partial; /* (lock) node 0's */
 	struct list full;                /* (lock) spans without a free object, of all nodes */
 	struct list isolated;            /* (lock) spans that take objects back, but give none */
+	struct list sampled; /* (lock) spans of samples, those with a free object in front */
 	void (*constructor)(
 		void *object); /* (const) run on each object of a new span; NULL: none */
 	size_t spans;          /* (lock) on the lists */
@@ -95,6 +98,27 @@ void *mcentral_try_take(unsigned span_class);
  */
 struct mheap_parts;
 void *mcentral_try_new(unsigned span_class, bool reserve, struct mheap_parts *left);
+
+/* Put a span on the list where it belongs. The caller holds the lock. */
+void mcentral_list_span_locked(struct mcentral *central, struct mspan *span);
+
+/*
+ * One object out of a span of samples, whose frames have the class byte PAGECLASS_SLOW, so that its
+ * free goes the slow way, and no other object's does; NULL: no memory.
+ */
+void *mcentral_take_sampled(unsigned span_class);
+
+/* The last of a class's spans of samples stays when it is empty: making one costs more than the
+ * rest of a sample. */
+static inline bool mcentral_keeps_sampled_locked(const struct mcentral *central,
+						 const struct mspan *span)
+{
+	return span->sampled && !span->isolated && central->sampled.next == &span->link &&
+	       central->sampled.prev == &span->link;
+}
+
+/* Until this is called: empty ones go home. No lock is held. */
+void mcentral_drop_sampled(void);
 
 /*
  * Bring objects home. What is no taken object of this class is reported (after the lock is left)

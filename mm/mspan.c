@@ -42,6 +42,7 @@ static void span_set_up(struct mspan *span, void *base, unsigned span_class,
 	span->page_class = plan->page_class;
 	span->noscan = spanclass_is_size(span_class) && (span_class & 1);
 	span->isolated = false;
+	span->sampled = false;
 	span->specials = NULL;
 	span->mark_epoch = 0;
 #if SLATE_DEBUG

@@ -68,6 +68,7 @@ struct mspan {
 	uint8_t node;                /* (c) NUMA node of its frames */
 	bool needzero;               /* (c) a fresh large object: its frames may hold anything */
 	bool noscan;                 /* (c) its objects hold no pointers */
+	bool sampled;                /* (c) of small samples alone (profile.h) */
 	_Atomic uint32_t generation; /* (a) relaxed: another for each span that the struct is */
 	struct span_mark *mark;      /* (w) what the last mark found, in this epoch only: */
 	uint32_t mark_epoch;         /* (w) */

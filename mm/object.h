@@ -15,8 +15,8 @@
 /* Of all objects but tiny ones. */
 #define OBJECT_ALIGN_MIN 8u
 
-/* align_bytes: a power of two, or 0. flags: SLATE_*. */
-void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags);
+/* align_bytes: a power of two, or 0. flags: SLATE_*. caller: where the public call returns to. */
+void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags, const void *caller);
 
 /*
  * What the sequences of arch/ARCH/rseq.S fall back to, and the whole of these calls where there are
@@ -67,7 +67,7 @@ static inline bool object_is_tiny(size_t size_bytes, size_t align_bytes, unsigne
 #if SLATE_DEBUG
 /* For watch.c: an object of a class, and a free, without witnesses. The second is of what has none:
  * it reports what slate_free() would. */
-void *object_alloc_class(unsigned span_class);
+void *object_alloc_class(unsigned span_class, const void *caller);
 void object_free_bare(void *object);
 void object_free_stranger(void *object, const char *call);
 #endif

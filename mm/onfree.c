@@ -114,6 +114,27 @@ static int record_drop(struct mspan *span, uintptr_t object, enum special_kind k
 	return SLATE_OK;
 }
 
+bool onfree_sample(struct mspan *span, void *object, struct profile_bucket *bucket)
+{
+	struct special *record = mheap_alloc_metadata(&records);
+
+	if (!record)
+		return false;
+	*record = (struct special){
+		.object = (uintptr_t)object, .kind = SPECIAL_PROFILE, .profile.bucket = bucket};
+	special_add(span, record);
+	return true;
+}
+
+struct profile_bucket *onfree_bucket(struct mspan *span, uintptr_t object)
+{
+	struct special found;
+
+	return span->specials && special_get(span, object, SPECIAL_PROFILE, &found)
+		       ? found.profile.bucket
+		       : NULL;
+}
+
 /* ---- The public calls ---- */
 
 int slate_on_free(void *object, void (*fn)(void *object, void *arg), void *arg)
@@ -194,6 +215,8 @@ static void run_chain(struct special *chain)
 	for (struct special *record = chain; record; record = record->next) {
 		if (record->kind == SPECIAL_FINALIZER)
 			record->finalizer.fn((void *)record->object, record->finalizer.arg);
+		else if (SLATE_PROFILE && record->kind == SPECIAL_PROFILE)
+			profile_count_free(record->profile.bucket);
 	}
 	free_chain(chain);
 }

@@ -6,6 +6,7 @@
 #ifndef MM_ONFREE_H
 #define MM_ONFREE_H
 
+#include "mm/profile.h"
 #include "mm/special.h"
 
 void onfree_init(void);
@@ -16,6 +17,15 @@ void onfree_init(void);
  * which is reported in the name of call. Takes locks; not in an NMI.
  */
 bool onfree_release(struct mspan *span, void *object, const char *call);
+
+/*
+ * Hang a sample's record on the object; it is counted as freed with it. False: there is no memory
+ * at hand. No lock is held.
+ */
+bool onfree_sample(struct mspan *span, void *object, struct profile_bucket *bucket);
+
+/* Whose sample the object is; NULL: it is none. */
+struct profile_bucket *onfree_bucket(struct mspan *span, uintptr_t object);
 
 /* Run finalizers that wait, at most that many, and free their objects. No lock held. */
 void onfree_poll(size_t most);

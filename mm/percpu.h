@@ -56,7 +56,8 @@ static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t
 
 /*
  * The take magazine is empty: let take and give change places if give holds enough
- * (mcache_exchange_offset), and pop one object; else NULL.
+ * (mcache_exchange_offset), and pop one object; else NULL. Neither exchange touches a magazine with
+ * a plant, nor makes one the take magazine that is to get one (plant.h).
  */
 static inline void *percpu_exchange(unsigned class)
 {
@@ -70,6 +71,12 @@ static inline void *percpu_exchange(unsigned class)
 static inline bool percpu_exchange_full(unsigned class, void *object)
 {
 	return slate_rseq_exchange_full(object, MCACHE_GIVE + class);
+}
+
+/* A take magazine comes: false when a sample falls into it (plant.h), else it is counted. */
+static inline bool percpu_count_quiet(unsigned class)
+{
+	return slate_rseq_quiet(class);
 }
 
 /* Chain value onto this CPU's deferred frees; the former first goes to *link. */
@@ -209,6 +216,36 @@ static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t
 	return vacant;
 }
 
+static inline uint32_t percpu_quiet(struct mcache *cache, unsigned class)
+{
+	return SLATE_PROFILE ? atomic_load_explicit(&cache->quiet[class], memory_order_relaxed) : 1;
+}
+
+/* No sample falls into the next take magazine, and none is planted in this one. */
+static inline bool percpu_is_quiet(struct mcache *cache, unsigned class, magtop_t take)
+{
+	return !magazine_has_plant(take) && percpu_quiet(cache, class) > 0;
+}
+
+static inline void percpu_less_quiet(struct mcache *cache, unsigned class)
+{
+	if (SLATE_PROFILE)
+		atomic_store_explicit(&cache->quiet[class], percpu_quiet(cache, class) - 1,
+				      memory_order_relaxed);
+}
+
+static inline bool percpu_count_quiet(unsigned class)
+{
+	unsigned long irq = percpu_begin();
+	struct mcache *cache = percpu_cache();
+	bool quiet = percpu_quiet(cache, class) > 0;
+
+	if (quiet)
+		percpu_less_quiet(cache, class);
+	percpu_end(irq);
+	return quiet;
+}
+
 static inline void *percpu_exchange(unsigned class)
 {
 	unsigned long irq = percpu_begin();
@@ -217,9 +254,10 @@ static inline void *percpu_exchange(unsigned class)
 	magtop_t give = mcache_top(&cache->give[class]);
 	void *object = NULL;
 
-	if (!*take && *give &&
+	if (!*take && *give && percpu_is_quiet(cache, class, take) &&
 	    ((uintptr_t)give & MAGAZINE_TOP_MASK) >= mcache_exchange_offset[class]) {
 		object = *give;
+		percpu_less_quiet(cache, class);
 		mcache_set_top(&cache->take[class], give - 1);
 		mcache_set_top(&cache->give[class], take);
 	}
@@ -234,9 +272,11 @@ static inline bool percpu_exchange_full(unsigned class, void *object)
 	magtop_t take = mcache_top(&cache->take[class]);
 	magtop_t give = mcache_top(&cache->give[class]);
 	bool exchange = give != MAGAZINE_DUMMY && magazine_is_full(give) &&
-			((uintptr_t)take & MAGAZINE_TOP_MASK) <= mcache_half_offset[class];
+			((uintptr_t)take & MAGAZINE_TOP_MASK) <= mcache_half_offset[class] &&
+			percpu_is_quiet(cache, class, take);
 
 	if (exchange) {
+		percpu_less_quiet(cache, class);
 		take[1] = object;
 		mcache_set_top(&cache->take[class], give);
 		mcache_set_top(&cache->give[class], take + 1);

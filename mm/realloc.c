@@ -66,7 +66,8 @@ static bool resize_large(void *object, size_t old_bytes, size_t good_bytes)
 }
 
 /* Any object: what slate_realloc() says, whatever the object's class, alignment and flags are. */
-static __attribute__((noinline)) void *realloc_any(void *object, size_t size_bytes)
+static __attribute__((noinline)) void *realloc_any(void *object, size_t size_bytes,
+						   const void *caller)
 {
 	size_t old_bytes = object_size(object, "slate_realloc");
 	size_t good_bytes = slate_good_size(size_bytes);
@@ -85,7 +86,7 @@ static __attribute__((noinline)) void *realloc_any(void *object, size_t size_byt
 	const struct mspan *span = spanof_heap(object);
 	unsigned flags = span && span->noscan ? SLATE_NOSCAN : 0;
 
-	return move(object, object_alloc(size_bytes, align_bytes, flags),
+	return move(object, object_alloc(size_bytes, align_bytes, flags, caller),
 		    smaller(old_bytes, size_bytes), object_free);
 }
 
@@ -94,7 +95,7 @@ static __attribute__((noinline)) void *realloc_traced(void *object, size_t size_
 						      const void *caller)
 {
 	uint32_t link = trace_note(SLATE_TRACE_REALLOC_FROM, (uintptr_t)object, size_bytes, caller);
-	void *place = realloc_any(object, size_bytes);
+	void *place = realloc_any(object, size_bytes, caller);
 
 	trace_note_linked(SLATE_TRACE_REALLOC_TO, (uintptr_t)place, size_bytes, caller, link);
 	return place;
@@ -115,7 +116,7 @@ void *slate_realloc(void *object, size_t size_bytes)
 
 	/* even classes are those of slate_alloc(): their objects may hold pointers */
 	if (class - 1u >= PAGECLASS_SPAN_LAST || (class & 1))
-		return realloc_any(object, size_bytes);
+		return realloc_any(object, size_bytes, TRACE_CALLER);
 
 	size_t old_bytes = sizeclass_bytes[class >> 1];
 	size_t good_bytes = slate_good_size(size_bytes);
@@ -123,6 +124,6 @@ void *slate_realloc(void *object, size_t size_bytes)
 	if (good_bytes == old_bytes)
 		return object;
 	if (!aligns_alike(old_bytes, good_bytes))
-		return realloc_any(object, size_bytes);
+		return realloc_any(object, size_bytes, TRACE_CALLER);
 	return move(object, (slate_alloc)(size_bytes), smaller(old_bytes, size_bytes), slate_free);
 }

@@ -16,6 +16,7 @@ _Static_assert(RSEQ_ENTRIES == MCACHE_ENTRIES && RSEQ_TAKE == MCACHE_TAKE, "indi
 	((long)offsetof(struct mcache, field) - (long)offsetof(struct mcache, give))
 _Static_assert(FROM_GIVE(take) == 8 * RSEQ_TAKE, "take tops");
 _Static_assert(FROM_GIVE(deferred) == 8 * RSEQ_DEFERRED, "deferred frees");
+_Static_assert(FROM_GIVE(quiet) == RSEQ_QUIET, "quiet magazines");
 _Static_assert(RSEQ_DEFERRED == (int)MCACHE_DEFERRED_OBJECTS, "index of deferred frees");
 _Static_assert(FROM_GIVE(window_base) == RSEQ_WINDOW_BASE, "window");
 _Static_assert(FROM_GIVE(window_granules) == RSEQ_WINDOW_GRANULES, "window");

@@ -26,11 +26,12 @@
 #define RSEQ_WINDOW_GRANULES (-24)
 #define RSEQ_WINDOW_MAP      (-16)
 #define RSEQ_SIZE_INDEX      (-8)
-#define RSEQ_MAGAZINE_MASK   511  /* MAGAZINE_TOP_MASK */
-#define RSEQ_SIZE_MAX        8192 /* SIZECLASS_SMALL_MAX */
-#define RSEQ_DUMMY_SLOT      504  /* MAGAZINE_DUMMY within magazine_dummy */
-#define RSEQ_FRAME_CLASS     144  /* PAGECLASS_FRAME */
-#define RSEQ_STACK_HEAD      151  /* PAGECLASS_STACK_HEAD */
+#define RSEQ_QUIET           (8 * (RSEQ_DEFERRED + 2)) /* 32 bits each, by class */
+#define RSEQ_MAGAZINE_MASK   511                       /* MAGAZINE_TOP_MASK */
+#define RSEQ_SIZE_MAX        8192                      /* SIZECLASS_SMALL_MAX */
+#define RSEQ_DUMMY_SLOT      504                       /* MAGAZINE_DUMMY within magazine_dummy */
+#define RSEQ_FRAME_CLASS     144                       /* PAGECLASS_FRAME */
+#define RSEQ_STACK_HEAD      151                       /* PAGECLASS_STACK_HEAD */
 #define RSEQ_STACK_ORDERS    5 /* SLATE_STACK_ORDERS; the class in magazines is that much higher */
 
 #ifndef __ASSEMBLER__
@@ -49,6 +50,9 @@ void *slate_rseq_take(size_t index);
 bool slate_rseq_give(size_t index, void *object);
 magtop_t slate_rseq_detach(size_t index);
 bool slate_rseq_attach(size_t index, magtop_t top);
+
+/* Count a take magazine of the class down in mcache.quiet; false: it is 0. */
+bool slate_rseq_quiet(size_t class);
 
 /* Chain value onto the list at that index; the former first goes to *link. */
 void slate_rseq_chain(void *link, void *value, size_t index);

@@ -28,6 +28,8 @@ enum special_kind {
 /* The word of a PROBE: before the first mark, and what the last one told. */
 enum { PROBE_NEW = 1, PROBE_REACHED, PROBE_LOST };
 
+struct profile_bucket; /* profile.h */
+
 struct special {
 	struct special
 		*next;    /* (s) in the span's list, or in the chain that special_take() returns */
@@ -41,8 +43,7 @@ struct special {
 			struct special *next; /* (q) the queue's lock: finalizer.c */
 		} finalizer;                  /* (s) */
 		struct {
-			void *bucket;
-			size_t size_bytes;
+			struct profile_bucket *bucket;
 		} profile;     /* (c) */
 		uintptr_t tag; /* (s) of TAG, PROBE and KEEP */
 	};

@@ -152,7 +152,7 @@ void slate_trace_stop(void)
 
 void *object_alloc_traced(size_t size_bytes, size_t align_bytes, unsigned flags, const void *caller)
 {
-	void *object = object_alloc(size_bytes, align_bytes, flags);
+	void *object = object_alloc(size_bytes, align_bytes, flags, caller);
 
 	trace_alloc(object, size_bytes, caller);
 	return object;

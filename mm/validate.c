@@ -155,6 +155,8 @@ static const struct list *right_list_locked(struct mcentral *central, const stru
 {
 	if (span->isolated)
 		return &central->isolated;
+	if (span->sampled)
+		return &central->sampled;
 	if (mspan_is_full(span))
 		return &central->full;
 	return &mcentral_partial_of(central, span->node)
@@ -178,7 +180,7 @@ static void check_list_locked(struct mcentral *central, struct list *list, size_
 			found(findings, "a span is listed in another class", span->base);
 		if (right_list_locked(central, span) != list)
 			found(findings, "a span is on the wrong list", span->base);
-		if (span->allocated == 0)
+		if (span->allocated == 0 && !mcentral_keeps_sampled_locked(central, span))
 			found(findings, "a span without objects has not gone home", span->base);
 		*spans += 1;
 		*objects += span->allocated;
@@ -212,6 +214,7 @@ static void check_mcentral(unsigned span_class, struct findings *findings)
 	}
 	check_list_locked(central, &central->full, &spans, &objects, findings);
 	check_list_locked(central, &central->isolated, &spans, &objects, findings);
+	check_list_locked(central, &central->sampled, &spans, &objects, findings);
 	if (spans != central->spans)
 		found(findings, "a class's span count is not what its lists hold", span_class);
 	if (objects != central->objects)

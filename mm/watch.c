@@ -93,7 +93,7 @@ void *watch_alloc(size_t size_bytes, size_t align_bytes, unsigned flags, const v
 		align_bytes = natural;
 	do {
 		object = object_alloc(size_bytes + WITNESS_ZONE_MIN, align_bytes,
-				      flags & ~SLATE_ZERO);
+				      flags & ~SLATE_ZERO, caller);
 	} while (object && !begin(object, size_bytes, align_bytes, flags, caller));
 	trace_alloc(object, size_bytes, caller);
 	return object;
@@ -108,7 +108,7 @@ void *watch_alloc_class(unsigned span_class, const void *caller)
 		return watch_alloc(sizeclass_bytes[span_class >> 1], 0,
 				   span_class & 1 ? SLATE_NOSCAN : 0, caller);
 	do {
-		object = object_alloc_class(span_class);
+		object = object_alloc_class(span_class, caller);
 		if (object && watched_find(object, &w))
 			w.witness->constructed = kcache_is_constructed(span_class);
 	} while (object && spanclass_is_typed(span_class) &&

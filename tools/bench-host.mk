@@ -10,7 +10,7 @@ BENCH_BINS  := $(BENCH_PROGS:bench/%.c=$(BENCH_DIR)/%)
 BENCH_SRCS  := $(MM_SRCS) $(LIB_SRCS) $(sort $(filter-out $(BENCH_ALL),$(wildcard bench/*.c)))
 
 BENCH_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Iinclude -g -O2 -fno-common -fno-strict-aliasing -pthread \
-	-DSLATE_PROTECT=2 $(HOST_WARNINGS) $(SLATE_CFLAGS)
+	-DSLATE_PROTECT=2 -DSLATE_PROFILE=0 $(HOST_WARNINGS) $(SLATE_CFLAGS)
 
 .PHONY: bench-host bench-host-build
 bench-host: $(if $(BENCH_BINS),,bench-host-none)

@@ -29,7 +29,7 @@ $(1): FORCE
 	@mkdir -p $$(@D)
 	@echo '$$(subst ','\'',$(2))' | cmp -s - $$@ || echo '$$(subst ','\'',$(2))' > $$@
 endef
-$(eval $(call stamp,$(BUILD)/flags,$$(CC) $$(KERNEL_CFLAGS) $$(COLD)))
+$(eval $(call stamp,$(BUILD)/flags,$$(CC) $$(KERNEL_CFLAGS) $$(COLD) framed $$(FRAMED)))
 $(eval $(call stamp,$(BUILD)/link-flags,$$(LD) $$(ARCH_LDFLAGS) $$(MM_OBJS) $$(KERNEL_OBJS)))
 
 $(BUILD)/lib/mem.o: FILE_CFLAGS := $(MEM_CFLAGS)
@@ -40,6 +40,13 @@ COLD := mm/config mm/init mm/memmap mm/memmap_lint mm/memmap_sweep mm/mmdebug mm
 ifneq ($(DEBUG),1)
 $(COLD:%=$(BUILD)/%.o) $(COLD:%=$(BUILD)/libslate/%.o): FILE_CFLAGS := -Os
 endif
+
+# What stands between a caller and its call stack, in the heap profile and in what debug builds note.
+FRAMED := mm/callstack mm/watch mm/malloc mm/realloc mm/bulk mm/kcache mm/tracer mm/sampled mm/profile
+ifeq ($(DEBUG),1)
+FRAMED += mm/front
+endif
+$(FRAMED:%=$(BUILD)/%.o) $(FRAMED:%=$(BUILD)/libslate/%.o): FILE_CFLAGS += -fno-omit-frame-pointer
 
 $(MM_OBJS): $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -32,7 +32,7 @@ FUZZ_BIN     := $(FUZZ_DIR)/fuzz_$(patsubst fuzz_%,%,$(T_NAME))
 HOST_WARNINGS := $(filter-out -Wundef,$(WARNINGS))
 # A reserve of some frames on the small machines of the tests, too: SLATE_RESERVE_SHIFT.
 HOST_BASE  := -std=gnu11 -D_GNU_SOURCE -I. -Iinclude -g -O1 -fno-omit-frame-pointer -fno-common -pthread \
-	-DSLATE_DEBUG=$(HOST_DEBUG) -DSLATE_RESERVE_SHIFT=8 -DSLATE_TRACE=1 $(HOST_WARNINGS) $(SLATE_CFLAGS)
+	-DSLATE_DEBUG=$(HOST_DEBUG) -DSLATE_RESERVE_SHIFT=8 -DSLATE_TRACE=1 -DSLATE_PROFILE_RATE=0 $(HOST_WARNINGS) $(SLATE_CFLAGS)
 SAN_CFLAGS  = $(HOST_BASE) -fsanitize=address,undefined -fno-sanitize-recover=all
 TSAN_CFLAGS = $(HOST_BASE) -fsanitize=thread
 FUZZ_CFLAGS = $(HOST_BASE) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
@@ -66,8 +66,8 @@ $(1)/%: $(1)/test-host/%.o $$(HOST_SRCS:%.c=$(1)/%.o)
 
 -include $$(HOST_SRCS:%.c=$(1)/%.d) $$(wildcard $(1)/test-host/*.d)
 endef
-$(eval $(call host_rules,$(HOST_DIR),$(HOST_CC),$$(SAN_CFLAGS),-lcmocka))
-$(eval $(call host_rules,$(TSAN_DIR),$(HOST_CLANG),$$(TSAN_CFLAGS),-lcmocka))
+$(eval $(call host_rules,$(HOST_DIR),$(HOST_CC),$$(SAN_CFLAGS),-lcmocka -lm))
+$(eval $(call host_rules,$(TSAN_DIR),$(HOST_CLANG),$$(TSAN_CFLAGS),-lcmocka -lm))
 $(eval $(call host_rules,$(FUZZ_DIR),$(HOST_CLANG),$$(FUZZ_CFLAGS),))
 
 include tools/schedule.mk

@@ -28,7 +28,7 @@ lib: $(LIBSLATE) $(LIB_HEADERS)
 	@$(SIZE) $(LIB_DIR)/slate.o | awk 'NR == 2 { \
 		printf "libslate $(ARCH) $(MODE): text %d bytes, data %d, bss %d\n", $$1, $$2, $$3 }'
 
-$(eval $(call stamp,$(LIB_DIR)/flags,$$(CC) $$(LD) $$(MM_CFLAGS) $$(LIB_MM_OBJS) $$(LIB_ASM_OBJS) $$(LIB_HELP_OBJS)))
+$(eval $(call stamp,$(LIB_DIR)/flags,$$(CC) $$(LD) $$(MM_CFLAGS) $$(LIB_MM_OBJS) $$(LIB_ASM_OBJS) $$(LIB_HELP_OBJS) framed $$(FRAMED)))
 
 $(LIB_MM_OBJS) $(LIB_HELP_OBJS): $(LIB_DIR)/%.o: %.c $(LIB_DIR)/flags
 	@mkdir -p $(@D)

@@ -10,7 +10,7 @@ setup_usage() {
 
 		Jobs: x86_64 aarch64 arm   build the library and the kernel of that architecture
 		      llvm                 the same with LLVM=1
-		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb browser
+		      qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb browser pprof
 		      host                 host tests
 		      shim shim-long       the programs that run on the malloc library, in make test and make test-long
 		      peers                the libraries that make bench-peers compares with
@@ -108,6 +108,7 @@ setup_job() {
 		;;
 	gdb) need gdb-multiarch gdb-multiarch ;;
 	browser) need chromium chromium ;;
+	pprof) need google-perftools google-pprof ;;
 	dtb) need device-tree-compiler dtc ;;
 	host)
 		need_build_tools
@@ -130,7 +131,7 @@ setup_job() {
 		need_python_tests
 		;;
 	peers) setup_jobs host && need_peers ;;
-	test) setup_jobs host shim x86_64 aarch64 arm qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb ;;
+	test) setup_jobs host shim x86_64 aarch64 arm qemu-x86_64 qemu-aarch64 qemu-arm grub grub-uefi dtb gdb pprof ;;
 	check)
 		setup_jobs host x86_64 aarch64 arm llvm
 		need clang-format clang-format

@@ -10,7 +10,7 @@ SHIM_OBJS := $(SHIM_SRCS:%.c=$(SHIM_DIR)/%.o)
 
 # A slot a thread; no reserve, for there is no caller who could ask for it.
 # Programs free and allocate in longer waves than kernels do: depots hold more, and shrink when they are idle.
-SHIM_CONFIG := -DSLATE_MAGAZINE_SLOTS=512 -DSLATE_DEPOT_BYTES=16777216 -DSLATE_DEPOT_MAGAZINES=4096 -DSLATE_PROTECT=2 -DSLATE_MAX_CPUS=256 -DSLATE_MAX_NODES=1 -DSLATE_RESERVE_SHIFT=31
+SHIM_CONFIG := -DSLATE_MAGAZINE_SLOTS=512 -DSLATE_DEPOT_BYTES=16777216 -DSLATE_DEPOT_MAGAZINES=4096 -DSLATE_PROTECT=2 -DSLATE_MAX_CPUS=256 -DSLATE_MAX_NODES=1 -DSLATE_RESERVE_SHIFT=31 -DSLATE_PROFILE=0
 # -fno-builtin-malloc: or calloc() may become a call of itself.
 SHIM_CFLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Iinclude -g -O2 -fPIC -flto=2 -fvisibility=hidden \
 	-ftls-model=initial-exec -fno-common -fno-strict-aliasing -fno-builtin-malloc -fno-semantic-interposition -pthread \

@@ -150,6 +150,7 @@ table() {
 		boot $arch-gdb timeout -k 10 200 tools/test-gdb.sh $arch
 		boot $arch-owners must_say '^owner bytes [0-9]+ allocs [0-9]+ failed [0-9]+ kernel/stress' \
 			./qemu-run.sh --arch $arch --smp 2 --timeout 100 TRACK=1 TRACE=1 --run 'selftest owners; selftest trace; stress 1; leaks 0; owners'
+		boot $arch-profile timeout -k 10 200 tools/test-profile.sh $arch
 		boot $arch-replay timeout -k 10 200 tools/test-replay.sh $arch
 	done
 	[ "$long" -eq 0 ] || long_table

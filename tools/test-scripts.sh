@@ -104,6 +104,7 @@ row "letters for a number" refuses --smp four
 row "GRUB on aarch64" refuses --arch aarch64 --boot grub
 row "quotes in --run" refuses --run 'echo "a"'
 row "a missing initrd" refuses --initrd no-such-file
+row "letters for a profile's rate" refuses --profile often
 row "a bad memory size" refuses --memory lots
 row "KVM with icount" refuses --accel kvm --icount
 

@@ -372,6 +372,21 @@ function slate_rseq_attach
 	movl	$1, %eax
 1:	ret
 
+#if SLATE_PROFILE
+/* bool slate_rseq_quiet(size_t class) */
+function slate_rseq_quiet
+	sequence quiet
+	movq	CACHE, %rdx
+	xorl	%eax, %eax
+	movl	RSEQ_QUIET(%rdx,%rdi,4), %ecx
+	subl	$1, %ecx
+	jb	1f
+	commit quiet
+	movl	%ecx, RSEQ_QUIET(%rdx,%rdi,4)
+	movl	$1, %eax
+1:	ret
+#endif
+
 /* void slate_rseq_chain(void *link, void *value, size_t index) */
 function slate_rseq_chain
 	movq	%rdx, %r8
@@ -387,7 +402,8 @@ function slate_rseq_chain
  * void *slate_rseq_exchange(size_t unused, size_t take_index)
  *
  * The take magazine is empty. If the give magazine holds enough to be taken as it is, let the two change places and pop one object; else NULL.
- * Three sequences: detach give, put it in the place of the empty one, attach that to give.
+ * Three sequences: detach give, put it in the place of the empty one, attach that to give. Not where a sample of the heap profile falls
+ * into the next take magazine, or is planted in this one (mm/plant.h): slot 0 tells. A fourth counts.
  */
 function slate_rseq_exchange
 	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %r10
@@ -397,6 +413,10 @@ function slate_rseq_exchange
 	movq	(%r8), %r9
 	testq	%r9, %r9
 	jz	1f
+#if SLATE_PROFILE
+	cmpl	$0, RSEQ_QUIET - 4*RSEQ_TAKE(%rdx,%rsi,4)
+	je	1f
+#endif
 	leaq	mcache_exchange_offset(%rip), %rax
 	movzwl	-2*RSEQ_TAKE(%rax,%rsi,2), %eax
 	movl	%r8d, %ecx
@@ -410,6 +430,12 @@ function slate_rseq_exchange
 	movq	(%rdx,%rsi,8), %r11
 	cmpq	$0, (%r11)
 	jne	2f
+#if SLATE_PROFILE
+	movq	%r11, %rcx
+	andq	$~RSEQ_MAGAZINE_MASK, %rcx
+	cmpq	$0, (%rcx)
+	jne	2f
+#endif
 	leaq	-8(%r8), %rcx
 	commit exchange_replace
 	movq	%rcx, (%rdx,%rsi,8)
@@ -419,6 +445,16 @@ function slate_rseq_exchange
 	jne	3f
 	commit exchange_attach
 	movq	%r11, -TAKE(%rdx,%rsi,8)
+#if SLATE_PROFILE
+	sequence exchange_count
+	movq	CACHE, %rdx
+	movl	RSEQ_QUIET - 4*RSEQ_TAKE(%rdx,%rsi,4), %ecx
+	subl	$1, %ecx
+	jb	4f
+	commit exchange_count
+	movl	%ecx, RSEQ_QUIET - 4*RSEQ_TAKE(%rdx,%rsi,4)
+4:
+#endif
 	movq	%r9, %rax
 	ret
 1:	xorl	%eax, %eax
@@ -437,7 +473,7 @@ function slate_rseq_exchange
  * bool slate_rseq_exchange_full(void *object, size_t give_index)
  *
  * The give magazine is full. If the take magazine is at most half full, let the two change places and give the object; else false. Three
- * sequences: detach take, put it with the object in the place of the full one, attach that to take.
+ * sequences: detach take, put it with the object in the place of the full one, attach that to take. Samples as in slate_rseq_exchange.
  */
 function slate_rseq_exchange_full
 	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %r10
@@ -450,6 +486,14 @@ function slate_rseq_exchange_full
 	andl	$RSEQ_MAGAZINE_MASK, %ecx
 	cmpl	%eax, %ecx
 	ja	1f
+#if SLATE_PROFILE
+	movq	%r8, %rcx
+	andq	$~RSEQ_MAGAZINE_MASK, %rcx
+	cmpq	$0, (%rcx)
+	jne	1f
+	cmpl	$0, RSEQ_QUIET(%rdx,%rsi,4)
+	je	1f
+#endif
 	commit full_detach
 	movq	%r10, TAKE(%rdx,%rsi,8)
 	sequence full_replace
@@ -470,6 +514,16 @@ function slate_rseq_exchange_full
 	jne	3f
 	commit full_attach
 	movq	%r9, TAKE(%rdx,%rsi,8)
+#if SLATE_PROFILE
+	sequence full_count
+	movq	CACHE, %rdx
+	movl	RSEQ_QUIET(%rdx,%rsi,4), %ecx
+	subl	$1, %ecx
+	jb	4f
+	commit full_count
+	movl	%ecx, RSEQ_QUIET(%rdx,%rsi,4)
+4:
+#endif
 	movl	$1, %eax
 	ret
 1:	xorl	%eax, %eax

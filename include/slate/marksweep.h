@@ -29,24 +29,28 @@ int slate_root_remove(const void *start);
  * it is freed. Returns and context as slate_on_free(). */
 int slate_not_leak(void *object);
 
-/* Unreachable objects of one size. */
+/* Unreachable objects of one size, from one place as far as that is known: they were samples of the
+ * heap profile (profile.h). */
 struct slate_leak {
 	size_t object_bytes;
 	size_t count;
 	const void *first;      /* the one with the lowest address */
 	unsigned char head[32]; /* its first bytes */
 	size_t head_bytes;      /* min(32, object_bytes) */
+	const uintptr_t *stack; /* return addresses, innermost first; NULL: it is not known */
+	size_t stack_depth;
 };
 
 struct slate_leaks {
 	struct slate_leak *list; /* the caller's */
 	size_t capacity;         /* entries of it */
-	size_t count; /* groups that were filled in; further sizes are in the sums only */
+	size_t count;            /* groups that were filled in; further ones are in the sums only */
 	size_t objects;
 	size_t bytes;
 };
 
-/* Find what is unreachable, and free nothing. The groups come by ascending size. */
+/* Find what is unreachable, and free nothing. The groups come by ascending size, of one
+ * size first that of unknown places. */
 int slate_leak_scan(struct slate_leaks *leaks);
 
 struct slate_collected {

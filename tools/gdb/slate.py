@@ -265,7 +265,9 @@ class Magazines:
         base = top & ~(self.slots * self.word - 1)
         floor = self.slots - 1 - self.capacity[span_class]
         count = (top - base) // self.word - floor
-        return list(words(base + (floor + 1) * self.word, count)) if count > 0 else []
+        # a NULL is the place of a sample of the heap profile: its object lies in slot 0
+        aside = words(base, 1)[0]
+        return [slot or aside for slot in words(base + (floor + 1) * self.word, count)] if count > 0 else []
 
     def read_all(self):
         self.counts = []
