@@ -330,7 +330,8 @@ malloc(size_t size_bytes)
 	return alloc_fast(size_bytes);
 }
 
-EXPORT void free(void *object)
+/* Here the fast path fits into a line and a quarter, the way of a large object into three lines. */
+EXPORT __attribute__((aligned(64))) void free(void *object)
 {
 	struct mcache *cache = slot_fast;
 	uintptr_t offset = (uintptr_t)object - cache->window_base;
