@@ -119,7 +119,7 @@ static void *alloc_or_grow(size_t size_bytes, size_t align_bytes, unsigned flags
 {
 	for (;;) {
 		size_t growth = space_growth();
-		void *object = object_alloc(size_bytes, align_bytes, flags);
+		void *object = object_alloc(size_bytes, align_bytes, flags, NULL);
 
 		if (object)
 			return object;
