@@ -8,7 +8,7 @@ SHIM      := build/host-release/libslate-malloc.so
 SHIM_SRCS := $(MM_SRCS) $(filter-out lib/mem.c,$(LIB_SRCS)) $(sort $(wildcard host/*.c))
 SHIM_OBJS := $(SHIM_SRCS:%.c=$(SHIM_DIR)/%.o)
 
-# A slot a thread; no reserve, for there is no caller who could ask for it.
+# A slot a thread; no heap profile, which a program has tools of its own for; no reserve, for there is no caller who could ask for it.
 # Programs free and allocate in longer waves than kernels do: depots hold more, and shrink when they are idle.
 SHIM_CONFIG := -DSLATE_MAGAZINE_SLOTS=512 -DSLATE_DEPOT_BYTES=16777216 -DSLATE_DEPOT_MAGAZINES=4096 -DSLATE_PROTECT=2 -DSLATE_MAX_CPUS=256 -DSLATE_MAX_NODES=1 -DSLATE_RESERVE_SHIFT=31 -DSLATE_PROFILE=0
 # -fno-builtin-malloc: or calloc() may become a call of itself.
