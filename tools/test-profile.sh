@@ -48,13 +48,16 @@ row "a profile is dumped" grep -q '^profile end buckets [1-9]' "$out/log"
 tools/slate-profile -o "$out/profile" "$out/log" >"$out/told"
 row "the tool understands it" test $? -eq 0
 # 2000 objects of 2048 bytes: 790 samples or so, 3.6 % of deviation
+# shellcheck disable=SC2016 # awk's fields
 row "the estimate is near the truth" awk '/^profile/ { ok = $7 > 3400000 && $7 < 4800000 } END { exit !ok }' "$out/told"
+# shellcheck disable=SC2016 # awk's fields
 row "it names the right function first" awk 'NR == 2 { ok = $4 ~ /^lose/ } END { exit !ok }' "$out/told"
 row "google-pprof does, too" grep -q '^lose' <<<"$(first_row "$out/profile.heap" --inuse_space)"
 row "by what was allocated as well" grep -q '^lose' <<<"$(first_row "$out/profile.heap" --alloc_space)"
 row "the picture is whole" grep -q '^</svg>$' "$out/profile.svg"
 row "and has its box" grep -qE '<title>lose_?[a-z]*: [34]\.[0-9] MiB in [0-9]+ objects, [0-9.]+ %</title>' "$out/profile.svg"
 grep -v '^[0-9]*: [0-9]* \[' "$out/log" >"$out/broken"
+# shellcheck disable=SC2016 # eval's own
 row "a dump without its lines is refused" eval '! tools/slate-profile -o "$out/x" "$out/broken" 2>"$out/refusal"'
 row "with the reason" grep -q 'buckets are announced, 0 are there' "$out/refusal"
 [ "$failed" -eq 0 ]
