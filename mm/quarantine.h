@@ -3,8 +3,8 @@
  * quarantine.h (level 4) - debug builds: freed objects wait here, first in, first out, before they
  * may have a new owner, so that a write after free hits memory that is nobody's.
  *
- *   bytes = sum of what the waiting objects were pushed with <= SLATE_QUARANTINE_BYTES, unless it
- * is one object's
+ *   bytes of a ring = sum of what its objects were pushed with <= its part of
+ *   SLATE_QUARANTINE_BYTES, unless it is one object's
  */
 #ifndef MM_QUARANTINE_H
 #define MM_QUARANTINE_H
@@ -15,11 +15,14 @@
 
 void quarantine_init(void);
 
-/* False: it is full. Takes the lock; any context but NMI. */
-bool quarantine_push(void *object, size_t bytes);
+/*
+ * NULL: the object waits. Else there was no room: the oldest, which has to go home before this one
+ * is tried again. Takes a lock; any context but NMI.
+ */
+void *quarantine_push(void *object, size_t bytes);
 
-/* The oldest, or NULL when there is room for `bytes` more. */
-void *quarantine_pop(size_t bytes);
+/* One that waits, of each ring the oldest first; NULL: none does. */
+void *quarantine_pop(void);
 
 /* All that wait. All other CPUs stand still, or the answer is a moment's. */
 void quarantine_for_each(void (*fn)(void *object, void *arg), void *arg);

@@ -144,10 +144,8 @@ static void put_aside(const struct watched *w)
 
 	witness_fill_freed(w->witness, w->object, bytes);
 	witness_set_state(w->witness, WITNESS_ASIDE);
-	while ((oldest = quarantine_pop(bytes)) != NULL)
+	while ((oldest = quarantine_push((void *)w->object, bytes)) != NULL)
 		go_home(oldest);
-	if (!quarantine_push((void *)w->object, bytes))
-		go_home((void *)w->object);
 }
 
 static void finish(const struct watched *w, const char *call)
@@ -171,7 +169,7 @@ void watch_drain(void)
 {
 	void *oldest;
 
-	while ((oldest = quarantine_pop(SIZE_MAX)) != NULL)
+	while ((oldest = quarantine_pop()) != NULL)
 		go_home(oldest);
 }
 

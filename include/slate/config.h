@@ -134,7 +134,7 @@
 
 /*
  * Debug builds: freed objects of so many bytes wait in quarantine before their memory has a next
- * owner, 512 at most. slate_flush() and every shortage end the wait.
+ * owner, 64 a CPU at most. slate_flush() and every shortage end the wait.
  */
 #ifndef SLATE_QUARANTINE_BYTES
 #define SLATE_QUARANTINE_BYTES (sizeof(void *) == 8 ? 1u << 20 : 64u << 10)
