@@ -176,6 +176,27 @@ void *object_alloc(size_t size_bytes, size_t align_bytes, unsigned flags, const 
 		      : alloc_any(size_bytes, align_bytes, flags, caller);
 }
 
+/* The magazine was empty. What calls it does so last, so that it returns to the public call's
+ * caller.
+ */
+static __attribute__((noinline)) void *alloc_class_again(unsigned span_class)
+{
+	void *object = take_slow(span_class, TRACE_CALLER);
+
+	return object ? object : alloc_class_reclaim(span_class, 0, TRACE_CALLER);
+}
+
+/* Classes that no sequence serves: so near to one as it can be. */
+static inline void *alloc_middle(size_t size_bytes)
+{
+	unsigned span_class = sizeclass_of(size_bytes) << 1;
+	void *object = percpu_take(span_class);
+
+	if (!object)
+		object = percpu_exchange(span_class);
+	return object ? object : alloc_class_again(span_class);
+}
+
 /* Behind the sequence, or instead of it; never in line, where it would cost the fast path a stack
  * frame. */
 __attribute__((noinline)) void *slate_alloc_slow(size_t size_bytes)
@@ -185,13 +206,10 @@ __attribute__((noinline)) void *slate_alloc_slow(size_t size_bytes)
 		return object_alloc_traced(size_bytes, 0, 0, TRACE_CALLER);
 	if (size_bytes > SIZECLASS_SMALL_MAX)
 		return size_bytes <= SIZECLASS_MAX_BYTES
-			       ? alloc_class(sizeclass_of(size_bytes) << 1, 0, TRACE_CALLER)
+			       ? alloc_middle(size_bytes)
 			       : alloc_large(size_bytes, 0, 0, TRACE_CALLER);
 
-	unsigned span_class = sizeclass_of(size_bytes) << 1;
-	void *object = take_slow(span_class, TRACE_CALLER);
-
-	return object ? object : alloc_class_reclaim(span_class, 0, TRACE_CALLER);
+	return alloc_class_again(sizeclass_of(size_bytes) << 1);
 }
 
 void *(slate_zalloc)(size_t size_bytes)
