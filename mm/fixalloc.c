@@ -26,17 +26,25 @@ void fixalloc_init(struct fixalloc *fa, const char *name, size_t elem_bytes, siz
 	fa->bump_end = 0;
 	fa->elem_bytes = align_up(elem_bytes, align_bytes);
 	fa->align_bytes = align_bytes;
+	fa->kept_bytes = sizeof(void *);
 	fa->in_use = 0;
 	fa->chunk_bytes = 0;
 	fa->name = name;
+}
+
+void fixalloc_keep(struct fixalloc *fa, size_t size_bytes)
+{
+	MM_ASSERT(size_bytes >= sizeof(void *) && size_bytes <= fa->elem_bytes);
+	MM_ASSERT(fa->chunk_bytes == 0);
+	fa->kept_bytes = size_bytes;
 }
 
 static void push_locked(struct fixalloc *fa, void *object)
 {
 	mm_lock_assert_held(&fa->lock);
 #if SLATE_DEBUG
-	mm_poison((char *)object + sizeof(void *), POISON_METADATA,
-		  fa->elem_bytes - sizeof(void *));
+	mm_poison((char *)object + fa->kept_bytes, POISON_METADATA,
+		  fa->elem_bytes - fa->kept_bytes);
 #endif
 	*(void **)object = fa->free_list;
 	fa->free_list = object;
@@ -62,8 +70,8 @@ static void *pop_locked(struct fixalloc *fa)
 #if SLATE_DEBUG
 static void check_poison(const struct fixalloc *fa, const void *object)
 {
-	const char *rest = (const char *)object + sizeof(void *);
-	size_t rest_bytes = fa->elem_bytes - sizeof(void *);
+	const char *rest = (const char *)object + fa->kept_bytes;
+	size_t rest_bytes = fa->elem_bytes - fa->kept_bytes;
 	struct slate_report report = {
 		.crime = SLATE_CRIME_CORRUPT,
 		.call = fa->name,

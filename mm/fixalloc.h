@@ -17,12 +17,20 @@ struct fixalloc {
 	uintptr_t bump_end; /* (lock) */
 	size_t elem_bytes;  /* (const) rounded to align */
 	size_t align_bytes; /* (const) */
+	size_t kept_bytes;  /* (const) not poisoned: fixalloc_keep() */
 	size_t in_use;      /* (lock) objects handed out */
 	size_t chunk_bytes; /* (lock) bytes fed so far */
 	const char *name;   /* (const) */
 };
 
 void fixalloc_init(struct fixalloc *fa, const char *name, size_t elem_bytes, size_t align_bytes);
+
+/*
+ * Debug builds poison what is free; not the first size_bytes of these objects, which readers
+ * without a lock may look at. The first word is the free list's all the same. Before the first
+ * object.
+ */
+void fixalloc_keep(struct fixalloc *fa, size_t size_bytes);
 
 /* An object with undefined contents, or NULL: feed and retry. */
 void *fixalloc_alloc(struct fixalloc *fa);

@@ -45,6 +45,8 @@ void mheap_init(void)
 	numa_init();
 	mm_lock_init(&donated_lock, RANK_FIXALLOC);
 	fixalloc_init(&mheap_span_structs, "mspan", sizeof(struct mspan), _Alignof(struct mspan));
+	/* what spanof.c looks at, the generation last */
+	fixalloc_keep(&mheap_span_structs, offsetof(struct mspan, mark));
 	fixalloc_init(&tiny_words, "tiny words", TINY_WORDS_BYTES, 64);
 	fixalloc_init(&mheap_span_bits, "span bits", MSPAN_BITS_BYTES, MSPAN_BITS_BYTES);
 	mheap_witness_init();

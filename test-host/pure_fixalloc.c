@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pure_fixalloc.c - mm/bootmem.c and mm/fixalloc.c on small static buffers. */
 #include "lib/bits.h"
+#include "lib/string.h"
 #include "mm/bootmem.h"
 #include "mm/fixalloc.h"
 #include "test-host/pure.h"
@@ -180,6 +181,26 @@ static void objects_do_not_overlap(void)
 			CHECK(objects[n][i] == (unsigned char)n);
 }
 
+/* What readers without a lock look at lasts, in debug builds, too. */
+static void kept_bytes_last(void)
+{
+	struct fixalloc fa;
+	unsigned char *object;
+
+	fixalloc_init(&fa, "test", 64, 16);
+	fixalloc_keep(&fa, 24);
+	fixalloc_feed(&fa, buffer, 256);
+	object = fixalloc_alloc(&fa);
+	CHECK(object != NULL);
+	memset(object, 0x11, 64);
+	fixalloc_free(&fa, object);
+	for (size_t i = sizeof(void *); i < 24; i++)
+		CHECK(object[i] == 0x11);
+	for (size_t i = 24; i < 64; i++)
+		CHECK((object[i] == 0x11) == !SLATE_DEBUG);
+	CHECK(fixalloc_alloc(&fa) == object);
+}
+
 const struct pure_test pure_fixalloc_tests[] = {
 	{"bootmem: hands out in order", bump_in_order},
 	{"bootmem: aligns", bump_aligned},
@@ -192,5 +213,6 @@ const struct pure_test pure_fixalloc_tests[] = {
 	{"fixalloc: crooked and short chunks", crooked_chunks},
 	{"fixalloc: a second chunk keeps the rest of the first", second_chunk_keeps_the_first},
 	{"fixalloc: objects do not overlap", objects_do_not_overlap},
+	{"fixalloc: kept bytes last", kept_bytes_last},
 	{0, 0},
 };
