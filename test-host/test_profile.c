@@ -74,8 +74,8 @@ static __attribute__((noinline)) void *from_there(size_t size)
 }
 
 /*
- * The bucket whose innermost frame lies in the function; or the next one, where slate_alloc() is a
- * C function that was not left by a jump.
+ * The bucket whose innermost frame lies in the function; or one of the next two, where
+ * slate_alloc() and what is behind it are C functions that were not left by a jump.
  */
 struct wanted {
 	uintptr_t start;
@@ -87,7 +87,7 @@ static bool look(const struct slate_profile_bucket *bucket, void *arg)
 {
 	struct wanted *wanted = arg;
 
-	for (size_t i = 0; i < 2 && i < bucket->depth; i++) {
+	for (size_t i = 0; i < 3 && i < bucket->depth; i++) {
 		if (bucket->pcs[i] - wanted->start < 80 && bucket->size_bytes == wanted->size)
 			wanted->found = *bucket;
 	}
@@ -125,8 +125,11 @@ static void test_buckets_tell_who(void **state)
 	assert_true(here.depth > 2);
 	assert_int_equal(here.rate_bytes, 1);
 	/* who called from_here() is the last but for the tests' own runner */
-	assert_true(here.pcs[1] - (uintptr_t)test_buckets_tell_who < 4000 ||
-		    here.pcs[2] - (uintptr_t)test_buckets_tell_who < 4000);
+	bool called_here = false;
+
+	for (size_t i = 1; i < 4 && i < here.depth; i++)
+		called_here |= here.pcs[i] - (uintptr_t)test_buckets_tell_who < 4000;
+	assert_true(called_here);
 	for (size_t i = 10; i < 30; i++)
 		slate_free(objects[i]);
 	assert_int_equal(info().objects, 0);
