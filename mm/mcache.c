@@ -26,6 +26,9 @@
 #define MAGAZINE_OBJECT_BYTES ((size_t)256 << 10)
 #define DEPOT_OBJECT_BYTES    ((size_t)SLATE_DEPOT_BYTES)
 
+/* Of a size class so many all the same: with 8 of 32 KiB the exchange shows in each pair. */
+#define MAGAZINE_OBJECTS_MIN 12u
+
 /* For frames twice that: what two CPUs with 1000 each give back at once must not spill. */
 #define DEPOT_FRAME_BYTES (2 * DEPOT_OBJECT_BYTES)
 
@@ -133,7 +136,8 @@ static void cache_init(struct mcache *cache, unsigned seed)
 
 void mcache_enable(unsigned class)
 {
-	size_t cap = clamp(MAGAZINE_OBJECT_BYTES / mcache_object_bytes(class), 2, MAGAZINE_CAP_MAX);
+	size_t cap = clamp(MAGAZINE_OBJECT_BYTES / mcache_object_bytes(class),
+			   spanclass_is_size(class) ? MAGAZINE_OBJECTS_MIN : 2, MAGAZINE_CAP_MAX);
 	size_t bytes = class == PAGECLASS_FRAME ? DEPOT_FRAME_BYTES : DEPOT_OBJECT_BYTES;
 	size_t depth = bytes / (cap * mcache_object_bytes(class));
 

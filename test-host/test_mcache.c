@@ -93,7 +93,7 @@ static void capacities_are_bounded_in_bytes(void **state)
 		unsigned n = mcache_capacity(c << 1);
 
 		assert_true(n >= 2 && n <= MAGAZINE_CAP_MAX);
-		assert_true(n == 2 || n * (size_t)sizeclass_bytes[c] <= 256 * 1024);
+		assert_true(n == 12 || n * (size_t)sizeclass_bytes[c] <= 256 * 1024);
 		assert_int_equal(n, mcache_capacity(c << 1 | 1));
 	}
 }
