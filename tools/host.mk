@@ -68,7 +68,7 @@ $(1)/%: $(1)/test-host/%.o $$(HOST_SRCS:%.c=$(1)/%.o)
 endef
 $(eval $(call host_rules,$(HOST_DIR),$(HOST_CC),$$(SAN_CFLAGS),-lcmocka -lm))
 $(eval $(call host_rules,$(TSAN_DIR),$(HOST_CLANG),$$(TSAN_CFLAGS),-lcmocka -lm))
-$(eval $(call host_rules,$(FUZZ_DIR),$(HOST_CLANG),$$(FUZZ_CFLAGS),))
+$(eval $(call host_rules,$(FUZZ_DIR),$(HOST_CLANG),$$(FUZZ_CFLAGS),-lcmocka))
 
 include tools/schedule.mk
 
