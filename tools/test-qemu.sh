@@ -115,11 +115,12 @@ table() {
 		# from 5 seconds on stress wants to have met every kind of operation
 		boot $arch-4-cpus ./qemu-run.sh --arch $arch --smp 4 --timeout 400 --run "mem; selftest; stress $full; leaks 0"
 		boot $arch-24-cpus-stress ./qemu-run.sh --arch $arch --smp 24 --memory 1G --timeout 400 --run "stress $full; leaks 0"
-		run $arch-4-cpus-debug $arch --smp 4 DEBUG=1
+		# on one thread, or CPUs that spin starve the others beside another boot
+		run $arch-4-cpus-debug $arch --smp 4 DEBUG=1 -- -accel tcg,thread=single
 		run $arch-64M $arch --smp 2 --memory 64M
 		run $arch-3G $arch --smp 2 --memory 3G
 		big $arch-6G $arch --smp 2 --memory 6G
-		run $arch-numa-2 $arch --smp 4 --memory 1G --numa 2
+		run $arch-numa-2 $arch --smp 4 --memory 1G --numa 2 -- -accel tcg,thread=single
 		run $arch-initrd $arch --smp 2 --initrd "$out/initrd"
 		boot $arch-initrd-seen must_say '[Ii]nitrd|[Mm]odule' \
 			./qemu-run.sh --arch $arch --smp 1 --timeout 60 --initrd "$out/initrd" --run mem
