@@ -232,6 +232,9 @@ take_run_locked(struct pagealloc *pa, struct page_region *region, size_t n, unsi
 			if (!pagealloc_pause_locked(pa, region, irq))
 				return PAGE_BIT_NONE;
 			bit = search_settled_locked(pa, region, n, irq);
+			/* on its way out: nothing was searched, so nothing is known of it */
+			if (bit == PAGE_BIT_NONE && region == pa->isolated)
+				return bit;
 		}
 		if (bit == PAGE_BIT_NONE || page_region_has_room(region, bit, n))
 			break;
