@@ -42,6 +42,7 @@ _Atomic(struct mcache *) mcaches[SLATE_MAX_CPUS];
 struct mcache mcache_boot;
 uint16_t mcache_exchange_offset[MCACHE_ENTRIES];
 uint16_t mcache_half_offset[MCACHE_ENTRIES];
+uint16_t mcache_empty_offset[MCACHE_ENTRIES];
 bool mcache_any_online;
 _Atomic size_t mcache_drain_wanted;
 #if SLATE_PROTECT == SLATE_PROTECT_THREAD
@@ -145,6 +146,7 @@ void mcache_enable(unsigned class)
 	mcache_exchange_offset[class] =
 		(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) * sizeof(void *));
 	mcache_half_offset[class] = (uint16_t)((MAGAZINE_CAP_MAX - cap + cap / 2) * sizeof(void *));
+	mcache_empty_offset[class] = (uint16_t)((MAGAZINE_CAP_MAX - cap) * sizeof(void *));
 	depot_init(mcache_depot(class), clamp(depth, 2, SLATE_DEPOT_MAGAZINES));
 }
 

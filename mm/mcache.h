@@ -91,11 +91,12 @@ struct mcache {
 	_Atomic(magtop_t) deferred[2];
 	/*
 	 * Of plant.h: how many take magazines of the class will come before the one that a sample
-	 * falls into, and the place of it in that one, counted from 1; 0: not drawn yet.
+	 * falls into, none if not above 0; and the place of it in that one, counted from 1; 0: not
+	 * drawn yet.
 	 */
-	_Atomic uint32_t quiet[MCACHE_SAMPLED]; /* (p); (a) relaxed */
-	uint16_t place[MCACHE_SAMPLED];         /* (p) */
-	uint64_t random;                        /* (p) of sampling.h */
+	_Atomic int32_t quiet[MCACHE_SAMPLED]; /* (p); (a) relaxed */
+	uint16_t place[MCACHE_SAMPLED];        /* (p) */
+	uint64_t random;                       /* (p) of sampling.h */
 	/*
 	 * (p) long magazines: what a refill of a class brings is MCACHE_REFILL_MIN, doubled so
 	 * often less 1 (0: there was none); exchanges of less than half a magazine, modulo 256
@@ -126,6 +127,10 @@ extern uint16_t mcache_exchange_offset[MCACHE_ENTRIES];
 
 /* (c) likewise, of the highest take top that leaves its magazine at most half full */
 extern uint16_t mcache_half_offset[MCACHE_ENTRIES];
+
+/* (c) likewise, of a take top whose magazine is empty: the dummy's is another, and so is that of a
+ * plant */
+extern uint16_t mcache_empty_offset[MCACHE_ENTRIES];
 
 static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
 {

@@ -216,7 +216,7 @@ static inline bool percpu_attach(enum mcache_side side, unsigned class, magtop_t
 	return vacant;
 }
 
-static inline uint32_t percpu_quiet(struct mcache *cache, unsigned class)
+static inline int32_t percpu_quiet(struct mcache *cache, unsigned class)
 {
 	return SLATE_PROFILE ? atomic_load_explicit(&cache->quiet[class], memory_order_relaxed) : 1;
 }
@@ -254,7 +254,8 @@ static inline void *percpu_exchange(unsigned class)
 	magtop_t give = mcache_top(&cache->give[class]);
 	void *object = NULL;
 
-	if (!*take && *give && percpu_is_quiet(cache, class, take) &&
+	if (((uintptr_t)take & MAGAZINE_TOP_MASK) == mcache_empty_offset[class] && *give &&
+	    percpu_quiet(cache, class) > 0 &&
 	    ((uintptr_t)give & MAGAZINE_TOP_MASK) >= mcache_exchange_offset[class]) {
 		object = *give;
 		percpu_less_quiet(cache, class);

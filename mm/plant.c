@@ -13,20 +13,20 @@
 
 #if SLATE_PROFILE
 
-#define NEVER UINT32_MAX
+#define NEVER INT32_MAX
 
-static uint32_t quiet_of(struct mcache *cache, unsigned class)
+static int32_t quiet_of(struct mcache *cache, unsigned class)
 {
 	return atomic_load_explicit(&cache->quiet[class], memory_order_relaxed);
 }
 
-static void set_quiet(struct mcache *cache, unsigned class, uint32_t quiet)
+static void set_quiet(struct mcache *cache, unsigned class, int32_t quiet)
 {
 	atomic_store_explicit(&cache->quiet[class], quiet, memory_order_relaxed);
 }
 
 /* 0: a threshold is drawn when it is first wanted. */
-static uint32_t first_quiet(unsigned class)
+static int32_t first_quiet(unsigned class)
 {
 	return spanclass_is_size(class) && profile_rate() > 0 ? 0 : NEVER;
 }
@@ -42,7 +42,7 @@ static void draw(struct mcache *cache, unsigned class)
 	size_t objects = (size_t)bytes / mcache_object_bytes(class);
 	size_t magazines = objects / mcache_capacity(class);
 
-	set_quiet(cache, class, magazines < NEVER ? (uint32_t)magazines : NEVER);
+	set_quiet(cache, class, magazines < NEVER ? (int32_t)magazines : NEVER);
 	cache->place[class] = (uint16_t)(objects % mcache_capacity(class) + 1);
 }
 
@@ -53,9 +53,9 @@ static unsigned next_place(unsigned class)
 	struct mcache *cache = percpu_hold(&irq);
 	unsigned place = 0;
 
-	if (quiet_of(cache, class) == 0 && cache->place[class] == 0)
+	if (quiet_of(cache, class) <= 0 && cache->place[class] == 0)
 		draw(cache, class);
-	uint32_t quiet = quiet_of(cache, class);
+	int32_t quiet = quiet_of(cache, class);
 
 	if (quiet > 0) {
 		set_quiet(cache, class, quiet - 1);
@@ -90,8 +90,9 @@ void plant_undo_slow(magtop_t top)
 }
 
 /*
- * Interrupts are masked, and a sequence that was interrupted begins again. An NMI in between finds
- * an object on the top, and a plant that keeps it from exchanges.
+ * The magazine is detached meanwhile, for an NMI may take all that it holds, or free into it. It
+ * finds the dummy, and cannot attach another one there: exchanges need an empty magazine, and
+ * refills are no NMI's.
  */
 bool plant_give_way(unsigned class)
 {
@@ -99,8 +100,10 @@ bool plant_give_way(unsigned class)
 	magtop_t top = mcache_top(&percpu_hold(&irq)->take[class]);
 	bool due = !*top && magazine_has_plant(top);
 
-	if (due)
-		plant_undo_slow(top);
+	if (due) {
+		top = plant_detach(class);
+		percpu_attach(MCACHE_TAKE, class, top);
+	}
 	percpu_let_go(irq);
 	return due;
 }

@@ -51,7 +51,7 @@ bool slate_rseq_give(size_t index, void *object);
 magtop_t slate_rseq_detach(size_t index);
 bool slate_rseq_attach(size_t index, magtop_t top);
 
-/* Count a take magazine of the class down in mcache.quiet; false: it is 0. */
+/* Count a take magazine of the class down in mcache.quiet; false: it is not above 0. */
 bool slate_rseq_quiet(size_t class);
 
 /* Chain value onto the list at that index; the former first goes to *link. */

@@ -73,13 +73,8 @@ function slate_alloc
 	str	x4, [x3, x1, lsl #3]
 	mov	x0, x5
 	ret
-2:	stp	x0, x30, [sp, #-16]!
-	bl	slate_rseq_exchange
-	mov	x5, x0
-	ldp	x0, x30, [sp], #16
-	cbz	x5, 1f
-	mov	x0, x5
-	ret
+2:	adr	x13, 1f
+	b	exchange
 1:	b	slate_alloc_slow
 
 /* void *slate_alloc_index(size_t take_index): slate_alloc() with the size folded by the compiler */
@@ -95,13 +90,8 @@ function slate_alloc_index
 	mov	x0, x5
 	ret
 2:	mov	x1, x0
-	stp	x0, x30, [sp, #-16]!
-	bl	slate_rseq_exchange
-	mov	x5, x0
-	ldp	x0, x30, [sp], #16
-	cbz	x5, 1f
-	mov	x0, x5
-	ret
+	adr	x13, 1f
+	b	exchange
 1:	b	slate_alloc_index_slow
 
 /*
@@ -130,13 +120,9 @@ function slate_free
 	commit free
 	str	x5, [x3, x4, lsl #3]
 	ret
-2:	mov	x1, x4
-	stp	x0, x30, [sp, #-16]!
-	bl	slate_rseq_exchange_full
-	mov	w5, w0
-	ldp	x0, x30, [sp], #16
-	cbz	w5, 1f
-	ret
+2:	mov	x8, x4
+	adr	x13, 1f
+	b	exchange_full
 1:	b	slate_free_slow
 
 /*
@@ -196,15 +182,9 @@ function slate_free_index
 	commit free_index
 	str	x5, [x3, x4, lsl #3]
 	ret
-2:	stp	x0, x30, [sp, #-32]!
-	str	x1, [sp, #16]
-	mov	x1, x4
-	bl	slate_rseq_exchange_full
-	mov	w5, w0
-	ldr	x1, [sp, #16]
-	ldp	x0, x30, [sp], #32
-	cbz	w5, 1f
-	ret
+2:	mov	x8, x4
+	adr	x13, 1f
+	b	exchange_full
 1:	b	slate_free_index_slow
 
 /* void slate_give_index(size_t give_index, void *object) */
@@ -235,9 +215,9 @@ function slate_frame_alloc
 	sub	x0, x5, #1
 	ret
 2:	mov	x1, #(RSEQ_TAKE + RSEQ_FRAME_CLASS)
-	stp	x0, x30, [sp, #-16]!
+	str	x30, [sp, #-16]!
 	bl	slate_rseq_exchange
-	ldp	x2, x30, [sp], #16
+	ldr	x30, [sp], #16
 	cbz	x0, 1f
 	sub	x0, x0, #1
 	ret
@@ -278,13 +258,8 @@ function slate_stack_alloc
 	str	x4, [x3, x1, lsl #3]
 	mov	x0, x5
 	ret
-2:	stp	x0, x30, [sp, #-16]!
-	bl	slate_rseq_exchange
-	mov	x5, x0
-	ldp	x0, x30, [sp], #16
-	cbz	x5, 1f
-	mov	x0, x5
-	ret
+2:	adr	x13, 1f
+	b	exchange
 1:	b	slate_stack_alloc_slow
 #endif
 
@@ -387,8 +362,8 @@ function slate_rseq_quiet
 	load_cache x3
 	add	x4, x3, x0, lsl #2
 	ldr	w5, [x4, #RSEQ_QUIET]
-	cbz	w5, 1f
-	sub	w5, w5, #1
+	subs	w5, w5, #1
+	b.lt	1f
 	commit quiet
 	str	w5, [x4, #RSEQ_QUIET]
 	mov	w0, #1
@@ -414,9 +389,13 @@ function slate_rseq_chain
  * The take magazine is empty. If the give magazine holds enough to be taken as it is, let the two change places and pop one object; else NULL.
  * Three sequences: detach give, put it in the place of the empty one, attach that to give. x8: give index, x9: its top,
  * x10: the object, x11: the empty top, x12: the dummy. Not where a sample of the heap profile falls into the next take magazine, or
- * is planted in this one (mm/plant.h): slot 0 tells. A fourth sequence counts.
+ * is planted in this one (mm/plant.h): then its top is not at its empty place. A fourth sequence counts.
+ *
+ * exchange: the same for a branch from a fast path, whose x0 stays; x13: where to go instead of NULL. Returns to the fast path's caller.
  */
 function slate_rseq_exchange
+	adr	x13, .Lno_object
+exchange:
 	sub	x8, x1, #RSEQ_TAKE
 	adrp	x12, magazine_dummy
 	add	x12, x12, :lo12:magazine_dummy
@@ -429,7 +408,8 @@ function slate_rseq_exchange
 #if SLATE_PROFILE
 	add	x4, x3, x8, lsl #2
 	ldr	w4, [x4, #RSEQ_QUIET]
-	cbz	w4, 1f
+	cmp	w4, #0
+	b.le	1f
 #endif
 	adrp	x4, mcache_exchange_offset
 	add	x4, x4, :lo12:mcache_exchange_offset
@@ -442,13 +422,12 @@ function slate_rseq_exchange
 	sequence exchange_replace
 	load_cache x3
 	ldr	x11, [x3, x1, lsl #3]
-	ldr	x4, [x11]
-	cbnz	x4, 2f
-#if SLATE_PROFILE
-	and	x4, x11, #~RSEQ_MAGAZINE_MASK
-	ldr	x4, [x4]
-	cbnz	x4, 2f
-#endif
+	adrp	x4, mcache_empty_offset
+	add	x4, x4, :lo12:mcache_empty_offset
+	ldrh	w4, [x4, x8, lsl #1]
+	and	x5, x11, #RSEQ_MAGAZINE_MASK
+	cmp	x5, x4
+	b.ne	2f
 	sub	x5, x9, #8
 	commit exchange_replace
 	str	x5, [x3, x1, lsl #3]
@@ -464,44 +443,55 @@ function slate_rseq_exchange
 	load_cache x3
 	add	x4, x3, x8, lsl #2
 	ldr	w5, [x4, #RSEQ_QUIET]
-	cbz	w5, 4f
 	sub	w5, w5, #1
 	commit exchange_count
 	str	w5, [x4, #RSEQ_QUIET]
-4:
 #endif
 	mov	x0, x10
 	ret
-1:	mov	x0, #0
-	ret
-/* Meanwhile a handler put objects into take: give the detached magazine back. */
-2:	mov	x0, x1
+1:	br	x13
+/* There is none, or it is planted, or a handler put objects into it: give the detached magazine back. */
+2:	stp	x0, x30, [sp, #-32]!
+	str	x13, [sp, #16]
+	mov	x0, x1
 	mov	x1, x9
-	b	slate_exchange_undo
+	bl	slate_exchange_undo
+	ldr	x13, [sp, #16]
+	ldp	x0, x30, [sp], #32
+	br	x13
 /* Meanwhile a handler put another magazine into give: the empty one is left over. */
 3:	mov	x0, x1
 	mov	x1, x11
 	mov	x2, x10
 	b	slate_exchange_leftover
+.Lno_object:
+	mov	x0, #0
+	ret
 
 /*
  * bool slate_rseq_exchange_full(void *object, size_t give_index)
  *
  * The give magazine is full. If the take magazine is at most half full, let the two change places and give the object; else false. Three
- * sequences: detach take, put it with the object in the place of the full one, attach that to take. x8: take index, x9: its
- * top, x10: the full top, x12: the dummy.
+ * sequences: detach take, put it with the object in the place of the full one, attach that to take. x8: give index, x9: the take
+ * magazine's top, x10: the full top, x11: take index, x12: the dummy. Not where a sample falls into the next take magazine, or is planted
+ * in this one: slot 0 tells.
+ *
+ * exchange_full: the same for a branch from a fast path, whose x0 and x1 stay; x13 as of exchange.
  */
 function slate_rseq_exchange_full
-	add	x8, x1, #RSEQ_TAKE
+	mov	x8, x1
+	adr	x13, .Lnot_given
+exchange_full:
+	add	x11, x8, #RSEQ_TAKE
 	adrp	x12, magazine_dummy
 	add	x12, x12, :lo12:magazine_dummy
 	add	x12, x12, #RSEQ_DUMMY_SLOT
 	sequence full_detach
 	load_cache x3
-	ldr	x9, [x3, x8, lsl #3]
+	ldr	x9, [x3, x11, lsl #3]
 	adrp	x4, mcache_half_offset
 	add	x4, x4, :lo12:mcache_half_offset
-	ldrh	w4, [x4, x1, lsl #1]
+	ldrh	w4, [x4, x8, lsl #1]
 	and	x5, x9, #RSEQ_MAGAZINE_MASK
 	cmp	x5, x4
 	b.hi	1f
@@ -509,15 +499,16 @@ function slate_rseq_exchange_full
 	and	x4, x9, #~RSEQ_MAGAZINE_MASK
 	ldr	x4, [x4]
 	cbnz	x4, 1f
-	add	x4, x3, x1, lsl #2
+	add	x4, x3, x8, lsl #2
 	ldr	w4, [x4, #RSEQ_QUIET]
-	cbz	w4, 1f
+	cmp	w4, #0
+	b.le	1f
 #endif
 	commit full_detach
-	str	x12, [x3, x8, lsl #3]
+	str	x12, [x3, x11, lsl #3]
 	sequence full_replace
 	load_cache x3
-	ldr	x10, [x3, x1, lsl #3]
+	ldr	x10, [x3, x8, lsl #3]
 	cmp	x10, x12
 	b.eq	2f
 	add	x4, x10, #8
@@ -526,37 +517,42 @@ function slate_rseq_exchange_full
 	add	x5, x9, #8
 	str	x0, [x5]
 	commit full_replace
-	str	x5, [x3, x1, lsl #3]
+	str	x5, [x3, x8, lsl #3]
 	sequence full_attach
 	load_cache x3
-	ldr	x4, [x3, x8, lsl #3]
+	ldr	x4, [x3, x11, lsl #3]
 	cmp	x4, x12
 	b.ne	3f
 	commit full_attach
-	str	x10, [x3, x8, lsl #3]
+	str	x10, [x3, x11, lsl #3]
 #if SLATE_PROFILE
 	sequence full_count
 	load_cache x3
-	add	x4, x3, x1, lsl #2
+	add	x4, x3, x8, lsl #2
 	ldr	w5, [x4, #RSEQ_QUIET]
-	cbz	w5, 4f
 	sub	w5, w5, #1
 	commit full_count
 	str	w5, [x4, #RSEQ_QUIET]
-4:
 #endif
 	mov	w0, #1
 	ret
-1:	mov	w0, #0
-	ret
+1:	br	x13
 /* Meanwhile a handler changed give: put the take magazine back, the object is still the caller's. */
-2:	mov	x0, x1
+2:	stp	x0, x30, [sp, #-32]!
+	stp	x1, x13, [sp, #16]
+	mov	x0, x8
 	mov	x1, x9
-	b	slate_full_undo
+	bl	slate_full_undo
+	ldp	x1, x13, [sp, #16]
+	ldp	x0, x30, [sp], #32
+	br	x13
 /* Meanwhile a handler put another magazine into take: the full one is left over. */
-3:	mov	x0, x1
+3:	mov	x0, x8
 	mov	x1, x10
 	b	slate_full_leftover
+.Lnot_given:
+	mov	w0, #0
+	ret
 
 	.globl	slate_rseq_text_end
 slate_rseq_text_end:

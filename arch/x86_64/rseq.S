@@ -68,12 +68,8 @@ function slate_alloc
 	commit alloc
 	movq	%rcx, (%rdx,%rsi,8)
 	ret
-2:	pushq	%rdi
-	call	slate_rseq_exchange
-	popq	%rdi
-	testq	%rax, %rax
-	jz	1f
-	ret
+2:	leaq	1f(%rip), %r10
+	jmp	exchange
 1:	jmp	slate_alloc_slow
 
 /* void *slate_alloc_index(size_t take_index): slate_alloc() with the size folded by the compiler */
@@ -90,12 +86,8 @@ function slate_alloc_index
 	movq	%rcx, (%rdx,%rdi,8)
 	ret
 2:	movq	%rdi, %rsi
-	pushq	%rdi
-	call	slate_rseq_exchange
-	popq	%rdi
-	testq	%rax, %rax
-	jz	1f
-	ret
+	leaq	1f(%rip), %r10
+	jmp	exchange
 1:	jmp	slate_alloc_index_slow
 
 /*
@@ -124,13 +116,9 @@ function slate_free
 	commit free
 	movq	%rcx, (%rdx,%rax,8)
 	ret
-2:	movq	%rax, %rsi
-	pushq	%rdi
-	call	slate_rseq_exchange_full
-	popq	%rdi
-	testb	%al, %al
-	jz	1f
-	ret
+2:	movl	%eax, %r11d
+	leaq	1f(%rip), %r10
+	jmp	exchange_full
 1:	jmp	slate_free_slow
 
 /*
@@ -190,17 +178,9 @@ function slate_free_index
 	commit free_index
 	movq	%rcx, (%rdx,%rax,8)
 	ret
-2:	pushq	%rdi
-	pushq	%rsi
-	pushq	%rsi		/* keeps the stack aligned */
-	movq	%rax, %rsi
-	call	slate_rseq_exchange_full
-	popq	%rsi
-	popq	%rsi
-	popq	%rdi
-	testb	%al, %al
-	jz	1f
-	ret
+2:	movl	%eax, %r11d
+	leaq	1f(%rip), %r10
+	jmp	exchange_full
 1:	jmp	slate_free_index_slow
 
 /* void slate_give_index(size_t give_index, void *object) */
@@ -233,9 +213,9 @@ function slate_frame_alloc
 	decq	%rax
 	ret
 2:	movl	$(RSEQ_TAKE + RSEQ_FRAME_CLASS), %esi
-	pushq	%rdi
+	subq	$8, %rsp		/* keeps the stack aligned */
 	call	slate_rseq_exchange
-	popq	%rdi
+	addq	$8, %rsp
 	testq	%rax, %rax
 	jz	1f
 	decq	%rax
@@ -279,12 +259,8 @@ function slate_stack_alloc
 	commit stack_alloc
 	movq	%rcx, (%rdx,%rsi,8)
 	ret
-2:	pushq	%rdi
-	call	slate_rseq_exchange
-	popq	%rdi
-	testq	%rax, %rax
-	jz	1f
-	ret
+2:	leaq	1f(%rip), %r10
+	jmp	exchange
 1:	jmp	slate_stack_alloc_slow
 #endif
 
@@ -379,8 +355,9 @@ function slate_rseq_quiet
 	movq	CACHE, %rdx
 	xorl	%eax, %eax
 	movl	RSEQ_QUIET(%rdx,%rdi,4), %ecx
-	subl	$1, %ecx
-	jb	1f
+	testl	%ecx, %ecx
+	jle	1f
+	decl	%ecx
 	commit quiet
 	movl	%ecx, RSEQ_QUIET(%rdx,%rdi,4)
 	movl	$1, %eax
@@ -403,10 +380,14 @@ function slate_rseq_chain
  *
  * The take magazine is empty. If the give magazine holds enough to be taken as it is, let the two change places and pop one object; else NULL.
  * Three sequences: detach give, put it in the place of the empty one, attach that to give. Not where a sample of the heap profile falls
- * into the next take magazine, or is planted in this one (mm/plant.h): slot 0 tells. A fourth counts.
+ * into the next take magazine, or is planted in this one (mm/plant.h): then its top is not at its empty place. A fourth counts.
+ *
+ * exchange: the same for a jump from a fast path, whose arguments in rdi and rsi stay; r10: where to go instead of NULL. Returns to the
+ * fast path's caller.
  */
 function slate_rseq_exchange
-	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %r10
+	leaq	.Lno_object(%rip), %r10
+exchange:
 	sequence exchange_detach
 	movq	CACHE, %rdx
 	movq	-TAKE(%rdx,%rsi,8), %r8
@@ -415,91 +396,99 @@ function slate_rseq_exchange
 	jz	1f
 #if SLATE_PROFILE
 	cmpl	$0, RSEQ_QUIET - 4*RSEQ_TAKE(%rdx,%rsi,4)
-	je	1f
+	jle	1f
 #endif
 	leaq	mcache_exchange_offset(%rip), %rax
-	movzwl	-2*RSEQ_TAKE(%rax,%rsi,2), %eax
 	movl	%r8d, %ecx
 	andl	$RSEQ_MAGAZINE_MASK, %ecx
-	cmpl	%eax, %ecx
+	cmpw	-2*RSEQ_TAKE(%rax,%rsi,2), %cx
 	jb	1f
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %rax
 	commit exchange_detach
-	movq	%r10, -TAKE(%rdx,%rsi,8)
+	movq	%rax, -TAKE(%rdx,%rsi,8)
 	sequence exchange_replace
 	movq	CACHE, %rdx
 	movq	(%rdx,%rsi,8), %r11
-	cmpq	$0, (%r11)
+	leaq	mcache_empty_offset(%rip), %rax
+	movl	%r11d, %ecx
+	andl	$RSEQ_MAGAZINE_MASK, %ecx
+	cmpw	-2*RSEQ_TAKE(%rax,%rsi,2), %cx
 	jne	2f
-#if SLATE_PROFILE
-	movq	%r11, %rcx
-	andq	$~RSEQ_MAGAZINE_MASK, %rcx
-	cmpq	$0, (%rcx)
-	jne	2f
-#endif
 	leaq	-8(%r8), %rcx
 	commit exchange_replace
 	movq	%rcx, (%rdx,%rsi,8)
 	sequence exchange_attach
 	movq	CACHE, %rdx
-	cmpq	%r10, -TAKE(%rdx,%rsi,8)
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %rax
+	cmpq	%rax, -TAKE(%rdx,%rsi,8)
 	jne	3f
 	commit exchange_attach
 	movq	%r11, -TAKE(%rdx,%rsi,8)
 #if SLATE_PROFILE
 	sequence exchange_count
 	movq	CACHE, %rdx
-	movl	RSEQ_QUIET - 4*RSEQ_TAKE(%rdx,%rsi,4), %ecx
-	subl	$1, %ecx
-	jb	4f
 	commit exchange_count
-	movl	%ecx, RSEQ_QUIET - 4*RSEQ_TAKE(%rdx,%rsi,4)
-4:
+	decl	RSEQ_QUIET - 4*RSEQ_TAKE(%rdx,%rsi,4)
 #endif
 	movq	%r9, %rax
 	ret
-1:	xorl	%eax, %eax
-	ret
-/* Meanwhile a handler put objects into take: give the detached magazine back. */
-2:	movq	%rsi, %rdi
+1:	jmp	*%r10
+/* There is none, or it is planted, or a handler put objects into it: give the detached magazine back. */
+2:	pushq	%rdi
+	pushq	%rsi
+	pushq	%r10
+	movq	%rsi, %rdi
 	movq	%r8, %rsi
-	jmp	slate_exchange_undo
+	call	slate_exchange_undo
+	popq	%r10
+	popq	%rsi
+	popq	%rdi
+	jmp	*%r10
 /* Meanwhile a handler put another magazine into give: the empty one is left over. */
 3:	movq	%rsi, %rdi
 	movq	%r11, %rsi
 	movq	%r9, %rdx
 	jmp	slate_exchange_leftover
+.Lno_object:
+	xorl	%eax, %eax
+	ret
 
 /*
  * bool slate_rseq_exchange_full(void *object, size_t give_index)
  *
  * The give magazine is full. If the take magazine is at most half full, let the two change places and give the object; else false. Three
- * sequences: detach take, put it with the object in the place of the full one, attach that to take. Samples as in slate_rseq_exchange.
+ * sequences: detach take, put it with the object in the place of the full one, attach that to take. Not where a sample falls into the next take magazine, or is planted in this one: slot 0 tells.
+ *
+ * exchange_full: the same for a jump from a fast path, as exchange; r11: the give index.
  */
 function slate_rseq_exchange_full
-	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %r10
+	movq	%rsi, %r11
+	leaq	.Lnot_given(%rip), %r10
+exchange_full:
 	sequence full_detach
 	movq	CACHE, %rdx
-	movq	TAKE(%rdx,%rsi,8), %r8
+	movq	TAKE(%rdx,%r11,8), %r8
 	leaq	mcache_half_offset(%rip), %rax
-	movzwl	(%rax,%rsi,2), %eax
 	movl	%r8d, %ecx
 	andl	$RSEQ_MAGAZINE_MASK, %ecx
-	cmpl	%eax, %ecx
+	cmpw	(%rax,%r11,2), %cx
 	ja	1f
 #if SLATE_PROFILE
 	movq	%r8, %rcx
 	andq	$~RSEQ_MAGAZINE_MASK, %rcx
 	cmpq	$0, (%rcx)
 	jne	1f
-	cmpl	$0, RSEQ_QUIET(%rdx,%rsi,4)
-	je	1f
+	cmpl	$0, RSEQ_QUIET(%rdx,%r11,4)
+	jle	1f
 #endif
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %rax
 	commit full_detach
-	movq	%r10, TAKE(%rdx,%rsi,8)
+	movq	%rax, TAKE(%rdx,%r11,8)
 	sequence full_replace
 	movq	CACHE, %rdx
-	movq	(%rdx,%rsi,8), %r9
-	cmpq	%r10, %r9
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %rax
+	movq	(%rdx,%r11,8), %r9
+	cmpq	%rax, %r9
 	je	2f
 	leaq	8(%r9), %rcx
 	testl	$RSEQ_MAGAZINE_MASK, %ecx
@@ -507,35 +496,41 @@ function slate_rseq_exchange_full
 	leaq	8(%r8), %rcx
 	movq	%rdi, (%rcx)
 	commit full_replace
-	movq	%rcx, (%rdx,%rsi,8)
+	movq	%rcx, (%rdx,%r11,8)
 	sequence full_attach
 	movq	CACHE, %rdx
-	cmpq	%r10, TAKE(%rdx,%rsi,8)
+	leaq	magazine_dummy+RSEQ_DUMMY_SLOT(%rip), %rax
+	cmpq	%rax, TAKE(%rdx,%r11,8)
 	jne	3f
 	commit full_attach
-	movq	%r9, TAKE(%rdx,%rsi,8)
+	movq	%r9, TAKE(%rdx,%r11,8)
 #if SLATE_PROFILE
 	sequence full_count
 	movq	CACHE, %rdx
-	movl	RSEQ_QUIET(%rdx,%rsi,4), %ecx
-	subl	$1, %ecx
-	jb	4f
 	commit full_count
-	movl	%ecx, RSEQ_QUIET(%rdx,%rsi,4)
-4:
+	decl	RSEQ_QUIET(%rdx,%r11,4)
 #endif
 	movl	$1, %eax
 	ret
-1:	xorl	%eax, %eax
-	ret
+1:	jmp	*%r10
 /* Meanwhile a handler changed give: put the take magazine back, the object is still the caller's. */
-2:	movq	%rsi, %rdi
+2:	pushq	%rdi
+	pushq	%rsi
+	pushq	%r10
+	movq	%r11, %rdi
 	movq	%r8, %rsi
-	jmp	slate_full_undo
+	call	slate_full_undo
+	popq	%r10
+	popq	%rsi
+	popq	%rdi
+	jmp	*%r10
 /* Meanwhile a handler put another magazine into take: the full one is left over. */
-3:	movq	%rsi, %rdi
+3:	movq	%r11, %rdi
 	movq	%r9, %rsi
 	jmp	slate_full_leftover
+.Lnot_given:
+	xorl	%eax, %eax
+	ret
 
 	.globl	slate_rseq_text_end
 slate_rseq_text_end:
