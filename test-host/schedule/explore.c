@@ -183,9 +183,24 @@ static uint32_t meet(uint32_t a, uint32_t b)
 	return bytes;
 }
 
+/* Have two CPUs used any of it? */
+static bool has_company(const struct place *place)
+{
+	uint32_t users = place->readers | place->writers | place->adders;
+
+	users |= users >> 16;
+	users |= users >> 8;
+	users |= users >> 4;
+	users &= 15;
+	return (users & (users - 1)) != 0;
+}
+
 /* The schedule's accesses to a place now show a conflict: it is shared from now on. */
 static void find_conflicts(struct place *place)
 {
+	if (!has_company(place))
+		return;
+
 	uint32_t conflict = meet(place->writers, place->readers | place->writers | place->adders) |
 			    meet(place->adders, place->readers | place->writers);
 
@@ -209,17 +224,21 @@ bool explore_shared(const volatile void *address, unsigned size_bytes, unsigned 
 		mask |= (uint32_t)1 << (4 * byte + cpu);
 		bytes |= (uint8_t)(1u << byte);
 	}
+	/* for good: who uses it does not matter any more */
+	if ((place->shared & bytes) == bytes)
+		return true;
 	if (place->schedule != schedule && !across_schedules) {
 		place->schedule = schedule;
 		place->readers = place->writers = place->adders = 0;
 	}
-	if (access == EXPLORE_READ)
-		place->readers |= mask;
-	else if (access == EXPLORE_WRITE)
-		place->writers |= mask;
-	else
-		place->adders |= mask;
-	if ((place->shared & bytes) != bytes)
+	/* only who comes to a place for the first time can show a conflict */
+	uint32_t *users = access == EXPLORE_READ    ? &place->readers
+			  : access == EXPLORE_WRITE ? &place->writers
+						    : &place->adders;
+
+	if ((*users & mask) != mask) {
+		*users |= mask;
 		find_conflicts(place);
+	}
 	return place->shared & bytes;
 }
