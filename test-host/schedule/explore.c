@@ -3,6 +3,7 @@
 #include "test-host/schedule/explore.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "test-host/schedule/sched.h"
@@ -24,7 +25,7 @@ static unsigned turn_odds;
 /* By eight bytes of address; a mask has four bits for each byte of them, one a CPU. */
 static struct place {
 	uintptr_t key;
-	unsigned schedule; /* that the masks are of */
+	unsigned start; /* the masks are of schedules from there */
 	uint32_t readers;
 	uint32_t writers;
 	uint32_t adders;
@@ -32,6 +33,7 @@ static struct place {
 } places[PLACES_MAX];
 static unsigned place_count;
 static unsigned schedule; /* its number */
+static unsigned start;    /* the number of the one that began at the snapshot */
 static bool grew;
 static bool across_schedules;
 
@@ -120,6 +122,16 @@ bool explore_is_new(void)
 	return !is_random && depth >= prefix;
 }
 
+unsigned explore_depth(void)
+{
+	return depth;
+}
+
+unsigned explore_prefix(void)
+{
+	return prefix;
+}
+
 unsigned explore_schedule(void)
 {
 	return schedule;
@@ -168,6 +180,51 @@ static struct place *place_of(const volatile void *address)
 		places[at % PLACES_MAX].key = key;
 	}
 	return &places[at % PLACES_MAX];
+}
+
+/* Users of a place before they changed, for explore_return(). What is shared stays so. */
+static struct change {
+	struct place *place;
+	struct place before;
+} * changes;
+static size_t change_count;
+static size_t change_room;
+
+static void note_change(struct place *place)
+{
+	if (is_random || across_schedules)
+		return;
+	if (change_count == change_room) {
+		change_room = change_room ? 2 * change_room : 1024;
+		changes = realloc(changes, change_room * sizeof(*changes));
+		if (!changes)
+			abort();
+	}
+	changes[change_count++] = (struct change){place, *place};
+}
+
+size_t explore_mark(void)
+{
+	return change_count;
+}
+
+void explore_return(size_t mark, unsigned decisions)
+{
+	while (change_count > mark) {
+		const struct change *change = &changes[--change_count];
+
+		change->place->start = change->before.start;
+		change->place->readers = change->before.readers;
+		change->place->writers = change->before.writers;
+		change->place->adders = change->before.adders;
+	}
+	depth = decisions;
+}
+
+void explore_begin(void)
+{
+	start = schedule;
+	change_count = 0;
 }
 
 /* Bytes (lowest bit of four) that one CPU is in a for, and another one in b. */
@@ -227,8 +284,9 @@ bool explore_shared(const volatile void *address, unsigned size_bytes, unsigned 
 	/* for good: who uses it does not matter any more */
 	if ((place->shared & bytes) == bytes)
 		return true;
-	if (place->schedule != schedule && !across_schedules) {
-		place->schedule = schedule;
+	if (place->start != start && !across_schedules) {
+		note_change(place);
+		place->start = start;
 		place->readers = place->writers = place->adders = 0;
 	}
 	/* only who comes to a place for the first time can show a conflict */
@@ -237,6 +295,7 @@ bool explore_shared(const volatile void *address, unsigned size_bytes, unsigned 
 						    : &place->adders;
 
 	if ((*users & mask) != mask) {
+		note_change(place);
 		*users |= mask;
 		find_conflicts(place);
 	}

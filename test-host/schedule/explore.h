@@ -42,6 +42,20 @@ bool explore_grew(void);
 /* A decision: 0 .. n - 1. */
 unsigned explore_choose(unsigned n, enum explore_choice kind);
 
+/* The schedule begins at the snapshot, not at a checkpoint. */
+void explore_begin(void);
+
+/* How many decisions this schedule has taken. */
+unsigned explore_depth(void);
+
+/* How many decisions are given: the next schedule of explore_next() takes them as the last one did,
+ * but for the last of them. */
+unsigned explore_prefix(void);
+
+/* Who uses which place, as of now; and that again, with so many decisions taken. */
+size_t explore_mark(void);
+void explore_return(size_t mark, unsigned decisions);
+
 /* Are the decisions to come new ones, not those that led the last schedule here? */
 bool explore_is_new(void);
 

@@ -24,6 +24,7 @@
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/mheap_span.h"
+#include "test-host/schedule/checkpoint.h"
 #include "test-host/schedule/ops.h"
 #include "test-host/schedule/sched.h"
 #include "test-host/schedule/state.h"
@@ -131,6 +132,12 @@ void machine_restore(void)
 uint64_t machine_hash(void)
 {
 	return state_mix(ops_hash(), expected_reports);
+}
+
+void machine_keep(void)
+{
+	ops_keep();
+	checkpoint_keep(&expected_reports, sizeof(expected_reports));
 }
 
 /* ---- Reports ---- */

@@ -20,6 +20,7 @@ void machine_restore(void);
 
 /* Of what the test itself remembers; the memory is state_hash()'s. */
 uint64_t machine_hash(void);
+void machine_keep(void);
 
 /* All caches go home, then everything must be as after machine_boot(): sched_fail() says what is
  * not. The caller has freed what it held. */

@@ -18,6 +18,7 @@
 #include "mm/mheap.h"
 #include "mm/object.h"
 #include "mm/onfree.h"
+#include "test-host/schedule/checkpoint.h"
 #include "test-host/schedule/machine.h"
 #include "test-host/schedule/sched.h"
 #include "test-host/schedule/shadow.h"
@@ -592,6 +593,12 @@ void ops_restore(void)
 {
 	own = own_saved;
 	shadow_restore();
+}
+
+void ops_keep(void)
+{
+	checkpoint_keep(&own, sizeof(own));
+	shadow_keep();
 }
 
 uint64_t ops_hash(void)

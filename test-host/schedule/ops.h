@@ -76,6 +76,7 @@ void ops_restore(void);
 
 /* Of all that, and the slots. */
 uint64_t ops_hash(void);
+void ops_keep(void);
 
 /* Nothing was asked for in vain; free all slots, on CPU 0; then the depot and the fixalloc must be
  * whole. */

@@ -434,6 +434,7 @@ struct sched_setting scenario_setting(const struct scenario *scenario, enum sche
 		.preemptions = scenario->preemptions ? scenario->preemptions : 3,
 		.plain = scenario->plain,
 		.hash = scenario_is_cut(scenario, memory) ? machine_hash : NULL,
+		.keep = machine_keep,
 	};
 
 	running = scenario;

@@ -18,6 +18,7 @@
 #include <slate/port.h>
 
 #include "test-host/schedule/buffer.h"
+#include "test-host/schedule/checkpoint.h"
 #include "test-host/schedule/explore.h"
 #include "test-host/schedule/sched_atomic.h"
 #include "test-host/schedule/state.h"
@@ -43,8 +44,17 @@
 /* So much of a stack is cleared before a schedule: what lies there must not tell states apart. */
 #define STACK_CLEAR 8192u
 
+/* ... and so much of each stack when it goes on at a checkpoint. */
+#define STACK_BELOW 1024u
+
 /* The frame of coroutine() itself is no larger. */
 #define STACK_FIRST 96u
+
+/* Nor are, below its frame address, those of functions that call _setjmp(). */
+#define STACK_LAST 256u
+
+/* So much of a stack is worth a checkpoint. */
+#define STACK_KEPT 8192u
 
 enum state {
 	STATE_READY,
@@ -75,7 +85,8 @@ struct cpu {
 	struct event *event; /* its last point */
 	const uint64_t *low; /* its stack as it was there: registers, then frames */
 	const uint64_t *high;
-	void *stored; /* announced by its last plain store */
+	const char *left; /* where it gave the turn away: a frame address */
+	void *stored;     /* announced by its last plain store */
 	size_t stored_bytes;
 	struct buffer buffer;
 };
@@ -87,7 +98,7 @@ static jmp_buf ending;
 static bool active;
 static const struct sched_setting *setting;
 static bool plain_points; /* setting->plain, in a schedule */
-static bool hashing;      /* setting->hash, likewise */
+static bool hashing;      /* the memory is hashed, likewise */
 static bool reads_count;  /* one of the two */
 static unsigned preemptions;
 static unsigned steps; /* stores and releases: what a waiting CPU may wait for */
@@ -202,6 +213,7 @@ static __attribute__((noinline)) void pass_turn(struct cpu *to)
 		buffer_apply(&from->buffer, explore_choose(variants, EXPLORE_FORCED));
 	}
 	current = to;
+	from->left = __builtin_frame_address(0);
 	if (_setjmp(from->here) == 0)
 		_longjmp(to->here, 1);
 }
@@ -372,12 +384,90 @@ static uint64_t state_of(void)
 	return all;
 }
 
-/* What can happen from a state that is known was tried when the search came to it first. */
-static void cut_if_known(void)
+/* What can happen from a state that is known was tried when the search came to it first. Not
+ * inline: the hash must not stay in a frame that a handler's states include. */
+static __attribute__((noinline)) void cut_if_known(void)
 {
 	if (setting->hash && explore_is_new() &&
 	    state_is_known(state_of(), preemptions, explore_schedule()))
 		_longjmp(ending, 3);
+}
+
+/* ---- Checkpoints ---- */
+
+static jmp_buf resumed; /* of the checkpoint that was found */
+
+static size_t stack_bytes(const struct cpu *cpu)
+{
+	return (size_t)((const char *)cpu->high - cpu->left) + STACK_LAST;
+}
+
+/* What a CPU that goes on finds; the frame of the caller included. */
+static void keep_stacks(void)
+{
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		if (cpus[i].state != STATE_DONE)
+			checkpoint_keep((char *)(uintptr_t)cpus[i].left - STACK_LAST,
+					stack_bytes(&cpus[i]));
+}
+
+static bool are_stacks_short(void)
+{
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		if (cpus[i].state != STATE_DONE && stack_bytes(&cpus[i]) > STACK_KEPT)
+			return false;
+	return true;
+}
+
+static void keep_all(void)
+{
+	checkpoint_keep(cpus, sizeof(cpus));
+	checkpoint_keep(&current, sizeof(current));
+	checkpoint_keep(&preemptions, sizeof(preemptions));
+	checkpoint_keep(&steps, sizeof(steps));
+	checkpoint_keep(&idle_turns, sizeof(idle_turns));
+	checkpoint_keep(&marked, sizeof(marked));
+	checkpoint_keep(&points, sizeof(points));
+	checkpoint_keep(&hash, sizeof(hash));
+	checkpoint_keep(&resumed, sizeof(resumed));
+	keep_stacks();
+	setting->keep();
+}
+
+/* Before a decision that no schedule has taken yet. Returns once more whenever sched_go_on() comes
+ * back here. */
+static __attribute__((noinline)) void remember(void)
+{
+	current->left = __builtin_frame_address(0);
+	if (!are_stacks_short() || !checkpoint_begin(explore_depth()))
+		return;
+	/* announced, and perhaps still to come */
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		if (cpus[i].stored_bytes > 0)
+			state_note(cpus[i].stored, cpus[i].stored_bytes);
+	if (_setjmp(resumed) == 0)
+		keep_all();
+}
+
+bool sched_can_go_on(void)
+{
+	return !explore_is_random() && explore_prefix() > 0 &&
+	       checkpoint_find(explore_prefix() - 1);
+}
+
+/* What calls that have returned left behind must not tell states apart. */
+static __attribute__((noinline)) void clear_calls(void)
+{
+	char below[STACK_BELOW];
+
+	memset(below, 0, sizeof(below));
+	__asm__ volatile("" : : "r"(below) : "memory");
+}
+
+static inline void clear_below(void)
+{
+	if (setting->hash)
+		clear_calls();
 }
 
 /* worth: a switch of CPUs makes a difference here. */
@@ -391,6 +481,8 @@ static void decide(bool worth)
 
 		if (worth || interrupt)
 			cut_if_known();
+		if (n + interrupt > 0 && explore_is_new())
+			remember();
 		chosen = explore_choose(1 + n + interrupt, EXPLORE_TURN);
 		if (chosen == 0)
 			return;
@@ -401,6 +493,7 @@ static void decide(bool worth)
 			pass_turn(others[chosen - 1]);
 			return;
 		}
+		clear_below();
 		run_interrupt();
 	}
 }
@@ -425,6 +518,7 @@ static __attribute__((noinline)) void point(enum sched_kind kind, const volatile
 		else
 			worth = explore_shared(place, size_bytes, current->number, access);
 	}
+	clear_below();
 	decide(worth);
 }
 
@@ -878,17 +972,54 @@ static void prepare(struct cpu *cpu)
 	cpu->locks = 0;
 	cpu->marked = false;
 	cpu->low = cpu->high;
+	cpu->left = (const char *)cpu->high - STACK_FIRST;
 	cpu->stored_bytes = 0;
 	cpu->call = NULL;
 	cpu->buffer.count = 0;
 }
 
-enum sched_result sched_run(const struct sched_setting *what)
+/* Whose turn it is first. */
+static void begin(void)
 {
 	struct cpu *ready[SCHED_CPUS];
 	unsigned n = 0;
-	int end;
 
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		if (may_run(&cpus[i]))
+			ready[n++] = &cpus[i];
+	current = ready[explore_choose(n, EXPLORE_FORCED)];
+	_longjmp(current->here, 1);
+}
+
+static void go_on(void)
+{
+	checkpoint_return();
+	/* as at the start of a schedule */
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		memset((char *)(uintptr_t)cpus[i].left - STACK_LAST - STACK_BELOW, 0, STACK_BELOW);
+	_longjmp(resumed, 1);
+}
+
+static enum sched_result run(void (*from)(void))
+{
+	int end = _setjmp(ending);
+
+	if (end == 0) {
+		active = true;
+		plain_points = setting->plain;
+		hashing = setting->hash || !explore_is_random();
+		reads_count = plain_points || hashing;
+		from();
+	}
+	active = plain_points = hashing = reads_count = false;
+	current = &cpus[0];
+	for (unsigned i = 0; i < SCHED_CPUS; i++)
+		prepare(&cpus[i]);
+	return end == 1 ? SCHED_DONE : end == 3 ? SCHED_CUT : SCHED_FAILED;
+}
+
+enum sched_result sched_run(const struct sched_setting *what)
+{
 	setting = what;
 	points = 0;
 	hash = 0xcbf29ce484222325u;
@@ -896,25 +1027,17 @@ enum sched_result sched_run(const struct sched_setting *what)
 	marked = false;
 	idle_turns = 0;
 	preemptions = explore_is_random() ? POINTS_MAX : what->preemptions;
+	checkpoint_forget_all();
+	explore_begin();
 	for (unsigned i = 0; i < SCHED_CPUS; i++)
 		prepare(&cpus[i]);
 	for (unsigned i = 0; i < SCHED_CPUS && what->hash; i++)
 		memset((char *)(uintptr_t)cpus[i].high - STACK_FIRST - STACK_CLEAR, 0, STACK_CLEAR);
-	end = _setjmp(ending);
-	if (end == 0) {
-		active = true;
-		plain_points = what->plain;
-		hashing = what->hash != NULL;
-		reads_count = plain_points || hashing;
-		for (unsigned i = 0; i < SCHED_CPUS; i++)
-			if (may_run(&cpus[i]))
-				ready[n++] = &cpus[i];
-		current = ready[explore_choose(n, EXPLORE_FORCED)];
-		_longjmp(current->here, 1);
-	}
-	active = plain_points = hashing = reads_count = false;
-	current = &cpus[0];
-	for (unsigned i = 0; i < SCHED_CPUS; i++)
-		prepare(&cpus[i]);
-	return end == 1 ? SCHED_DONE : end == 3 ? SCHED_CUT : SCHED_FAILED;
+	return run(begin);
+}
+
+enum sched_result sched_go_on(const struct sched_setting *what)
+{
+	setting = what;
+	return run(go_on);
 }

@@ -52,6 +52,7 @@ struct sched_setting {
 	unsigned preemptions;   /* at most; exhaustive search only */
 	bool plain;             /* plain accesses are points, too */
 	uint64_t (*hash)(void); /* of what lies outside of the memory; NULL: no schedule is cut */
+	void (*keep)(void);     /* have a checkpoint include that, too */
 };
 
 enum sched_result {
@@ -63,8 +64,13 @@ enum sched_result {
 /* Make the coroutines. Once. */
 void sched_init(void);
 
-/* Run one schedule. Memory and the explorer are prepared. */
+/* Run one schedule from the snapshot on. Memory and the explorer are prepared. */
 enum sched_result sched_run(const struct sched_setting *setting);
+
+/* Does the explorer's next schedule have a checkpoint in common with the last one? Then
+ * sched_go_on() runs it from there; memory is not to be prepared. */
+bool sched_can_go_on(void);
+enum sched_result sched_go_on(const struct sched_setting *setting);
 
 /* Why the last schedule failed. */
 const char *sched_failure(void);

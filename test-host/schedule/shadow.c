@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "test-host/schedule/checkpoint.h"
 #include "test-host/schedule/sched.h"
 #include "test-host/schedule/state.h"
 
@@ -31,6 +32,11 @@ uint64_t shadow_hash(void)
 		hash = state_mix(hash, slots[i].size_bytes ^ (uint64_t)slots[i].kind << 32);
 	}
 	return hash;
+}
+
+void shadow_keep(void)
+{
+	checkpoint_keep(slots, sizeof(slots));
 }
 
 bool shadow_has(unsigned slot)

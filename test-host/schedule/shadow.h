@@ -34,6 +34,7 @@ void shadow_restore(void);
 
 /* Of all slots. */
 uint64_t shadow_hash(void);
+void shadow_keep(void);
 
 /* Is something in the slot? */
 bool shadow_has(unsigned slot);

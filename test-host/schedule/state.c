@@ -44,6 +44,14 @@ static size_t touched_count;
 static size_t dirty_count;
 static uint64_t memory_hash;
 
+/* What was stored over since the snapshot, for state_return(). */
+static struct change {
+	size_t number;
+	uint64_t before;
+} * changes;
+static size_t change_count;
+static size_t change_room;
+
 /* ---- Memory ---- */
 
 static void *array_of(void *old, size_t size_bytes)
@@ -88,6 +96,7 @@ static void forget_notes(void)
 		flags[touched[i]] = 0;
 	touched_count = 0;
 	dirty_count = 0;
+	change_count = 0;
 	memory_hash = 0;
 }
 
@@ -110,12 +119,24 @@ void state_restore(void)
 	forget_notes();
 }
 
+/* As long as a word is not dirty, it is as the hash has it. */
+static void note_change(size_t number)
+{
+	if (change_count == change_room) {
+		change_room = change_room ? 2 * change_room : 1024;
+		changes = array_of(changes, change_room * sizeof(*changes));
+	}
+	changes[change_count++] = (struct change){number, hashed[number]};
+}
+
 static void note_word(size_t number)
 {
 	if (!(flags[number] & FLAG_TOUCHED))
 		touched[touched_count++] = (uint32_t)number;
-	if (!(flags[number] & FLAG_DIRTY))
+	if (!(flags[number] & FLAG_DIRTY)) {
 		dirty[dirty_count++] = (uint32_t)number;
+		note_change(number);
+	}
 	flags[number] = FLAG_TOUCHED | FLAG_DIRTY;
 }
 
@@ -155,6 +176,25 @@ uint64_t state_hash(void)
 	}
 	dirty_count = 0;
 	return memory_hash;
+}
+
+struct state_mark state_mark(void)
+{
+	/* nothing is dirty then, and what is stored next a change */
+	uint64_t hash = state_hash();
+
+	return (struct state_mark){change_count, hash};
+}
+
+void state_return(struct state_mark mark)
+{
+	state_hash();
+	while (change_count > mark.changes) {
+		const struct change *change = &changes[--change_count];
+
+		*word_at(change->number) = hashed[change->number] = change->before;
+	}
+	memory_hash = mark.hash;
 }
 
 bool state_is_complete(void)

@@ -31,6 +31,14 @@ static inline bool state_is_watched(const volatile void *place)
 
 void state_note_watched(uintptr_t at, size_t size_bytes);
 
+/* A moment since then, to which state_return() goes back, before or after others of that kind. */
+struct state_mark {
+	size_t changes;
+	uint64_t hash;
+};
+struct state_mark state_mark(void);
+void state_return(struct state_mark mark);
+
 /* About to be stored to; memory that is not watched is none of our business, stacks above all. */
 static inline void state_note(const volatile void *place, size_t size_bytes)
 {
