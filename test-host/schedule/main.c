@@ -4,9 +4,12 @@
  * the table of scenarios, or random schedules.
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test-host/schedule/explore.h"
@@ -200,25 +203,114 @@ static bool search(size_t *total)
 	return true;
 }
 
+/* ---- All of them, by several processes ---- */
+
+#define ROWS_MAX    160u
+#define WORKERS_MAX 8u
+
+static struct row {
+	const struct scenario *scenario;
+	enum sched_memory memory;
+} rows[ROWS_MAX];
+static unsigned row_count;
+
+/* Memory that the workers have in common. */
+static struct progress {
+	_Atomic unsigned next; /* row that nobody has taken */
+	_Atomic size_t total;
+} * progress;
+
+static void add_rows(const struct scenario *of, const char *only_memory)
+{
+	for (enum sched_memory kind = SCHED_STRONG; kind <= SCHED_WEAK; kind++) {
+		if (only_memory ? strcmp(only_memory, memory_names[kind]) != 0
+				: kind != SCHED_STRONG && !of->buffers)
+			continue;
+		if (row_count == ROWS_MAX)
+			abort();
+		rows[row_count++] = (struct row){of, kind};
+	}
+}
+
+static int search_rows(void)
+{
+	unsigned i;
+
+	while ((i = atomic_fetch_add(&progress->next, 1)) < row_count) {
+		size_t total = 0;
+
+		scenario = rows[i].scenario;
+		memory = rows[i].memory;
+		if (!search(&total))
+			return 1;
+		atomic_fetch_add(&progress->total, total);
+	}
+	return 0;
+}
+
+/* The first that fails ends the others. */
+static bool wait_for_workers(const pid_t *workers, unsigned n)
+{
+	bool good = true;
+
+	for (unsigned left = n; left > 0; left--) {
+		int status;
+
+		if (wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			continue;
+		for (unsigned i = 0; good && i < n; i++)
+			kill(workers[i], SIGKILL);
+		good = false;
+	}
+	return good;
+}
+
+/* One a processor, each with the machine to itself. */
+static bool search_in_parallel(void)
+{
+	pid_t workers[WORKERS_MAX];
+	unsigned wanted = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = 0;
+
+	if (wanted > row_count)
+		wanted = row_count;
+	if (wanted > WORKERS_MAX)
+		wanted = WORKERS_MAX;
+	if (wanted < 2)
+		return search_rows() == 0;
+	fflush(stdout);
+	for (; n < wanted; n++) {
+		workers[n] = fork();
+		if (workers[n] < 0)
+			break;
+		if (workers[n] == 0) {
+			int status = search_rows();
+
+			fflush(stdout);
+			_exit(status);
+		}
+	}
+	return n > 0 && wait_for_workers(workers, n);
+}
+
 static int search_all(const char *name, const char *only_memory)
 {
-	size_t total = 0;
+	const struct scenario *next;
 
 	if (name && !scenario_find(name))
 		return usage();
-	for (unsigned i = 0; (scenario = scenario_get(i)) != NULL; i++) {
-		if (name && strcmp(name, scenario->name) != 0)
-			continue;
-		for (memory = SCHED_STRONG; memory <= SCHED_WEAK; memory++) {
-			if (only_memory && strcmp(only_memory, memory_names[memory]) != 0)
-				continue;
-			if (memory != SCHED_STRONG && !scenario->buffers && !only_memory)
-				continue;
-			if (!search(&total))
-				return 1;
-		}
+	for (unsigned i = 0; (next = scenario_get(i)) != NULL; i++)
+		if (!name || strcmp(name, next->name) == 0)
+			add_rows(next, only_memory);
+	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	if (progress == MAP_FAILED) {
+		perror("mmap");
+		return 2;
 	}
-	printf("%zu interleavings\n", total);
+	if (!search_in_parallel())
+		return 1;
+	printf("%zu interleavings\n", progress->total);
 	return 0;
 }
 
