@@ -516,18 +516,35 @@ void op_fill(unsigned argument)
 		slate_free(objects[i]);
 }
 
-void op_fill_give(unsigned argument)
+/* The first so many objects are taken already, the others past the magazines; all are freed. */
+static void fill_give(unsigned class, void **objects, unsigned first)
 {
-	unsigned class = ops_class(size_of(argument));
-	void *objects[MAGAZINE_CAP_MAX];
 	unsigned n = mcache_capacity(class) - 2;
 
-	/* past the magazines, so that none is left to take from */
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = first; i < n; i++)
 		if (mcentral_take(class, &objects[i], 1) == 0)
 			sched_fail("no memory to prepare with");
 	for (unsigned i = 0; i < n; i++)
 		slate_free(objects[i]);
+}
+
+void op_fill_give(unsigned argument)
+{
+	void *objects[MAGAZINE_CAP_MAX];
+
+	fill_give(ops_class(size_of(argument)), objects, 0);
+}
+
+void op_fill_exchange(unsigned argument)
+{
+	unsigned class = ops_class(size_of(argument));
+	void *objects[MAGAZINE_CAP_MAX];
+	unsigned n = 0;
+
+	do
+		objects[n++] = slate_alloc(sizeclass_bytes[class >> 1]);
+	while (mcache_cached(mcaches[sched_cpu()], class) > 0);
+	fill_give(class, objects, n);
 }
 
 void op_warm(unsigned argument)

@@ -62,12 +62,13 @@ op_fn op_stats; /* cached objects of a size are no more than there can be */
 op_fn op_validate;
 op_fn op_depot_push; /* into the test's own depot, from the slot */
 op_fn op_depot_pop;
-op_fn op_fix_alloc; /* from the test's own fixalloc */
-op_fn op_no_large;  /* freed large objects are not kept */
-op_fn op_fill;      /* this CPU's two magazines of a size are full */
-op_fn op_fill_give; /* the one to take from is empty, the other one all but full */
-op_fn op_warm;      /* ... the one to take from holds some, the other is there */
-op_fn op_eat;       /* all frames are taken */
+op_fn op_fix_alloc;     /* from the test's own fixalloc */
+op_fn op_no_large;      /* freed large objects are not kept */
+op_fn op_fill;          /* this CPU's two magazines of a size are full */
+op_fn op_fill_give;     /* there is none to take from, and the other one is all but full */
+op_fn op_fill_exchange; /* the one to take from is empty, the other one all but full */
+op_fn op_warm;          /* ... the one to take from holds some, the other is there */
+op_fn op_eat;           /* all frames are taken */
 
 /* The test's own depot and fixalloc, and what the operations remember: as at machine_boot(). */
 void ops_reset(void);

@@ -89,6 +89,17 @@ static const struct scenario table[] = {
 	},
 	{
 		.name = "exchange",
+		.prepare = {S(fill_exchange, SMALL), S(take, SMALL + 0), S(take, SMALL + 1),
+			    S(take, SMALL + 2)},
+		.program = {{S(alloc, SMALL + 3), S(free, 1), S(alloc, SMALL + 4)},
+			    {S(alloc, SMALL + 10), S(free, 2), S(free, 10)}},
+		.interrupt = {{S(free, 0)}},
+		.buffers = true,
+		.cut = CUT_BUFFERED,
+	},
+	{
+		/* nothing but the dummy to exchange it with */
+		.name = "give-full",
 		.prepare = {S(fill_give, SMALL), S(take, SMALL + 0), S(take, SMALL + 1),
 			    S(take, SMALL + 2)},
 		.program = {{S(alloc, SMALL + 3), S(free, 1), S(alloc, SMALL + 4)},
