@@ -34,9 +34,12 @@ $(eval $(call stamp,$(BUILD)/link-flags,$$(LD) $$(ARCH_LDFLAGS) $$(MM_OBJS) $$(K
 
 $(BUILD)/lib/mem.o: FILE_CFLAGS := $(MEM_CFLAGS)
 
-# What runs at start-up, for a report or on a walk over everything: small before fast.
-COLD := mm/config mm/init mm/memmap mm/memmap_lint mm/memmap_sweep mm/mmdebug mm/pagealloc_check mm/framemap mm/heapmap mm/report \
-	mm/evidence mm/evidence_text mm/mark mm/marksweep mm/stats mm/validate mm/whois lib/printf
+# What runs at start-up, now and then, for a report or on a walk over everything: small before fast.
+COLD := mm/anyctx mm/callstack mm/config mm/deferred mm/evidence mm/evidence_text mm/framemap mm/heapmap mm/init mm/kcache mm/mark \
+	mm/marksweep mm/mcache_anyctx mm/mcache_poll mm/mcache_walk mm/mcentral_sampled mm/memmap mm/memmap_lint mm/memmap_sweep \
+	mm/memrange mm/mheap_try mm/mmdebug mm/numa mm/pagealloc_check mm/pagealloc_isolate \
+	mm/pagealloc_release mm/pagealloc_try mm/profile_dump mm/removal mm/report mm/roots \
+	mm/scavenger mm/shrinker mm/sizes mm/stats mm/trace mm/tracer mm/validate mm/whois mm/zeroer lib/printf
 ifneq ($(DEBUG),1)
 $(COLD:%=$(BUILD)/%.o) $(COLD:%=$(BUILD)/libslate/%.o): FILE_CFLAGS := -Os
 endif
