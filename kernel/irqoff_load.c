@@ -8,6 +8,7 @@
 #include "kernel/irqoff_load.h"
 
 #include <slate/heapmap.h>
+#include <slate/port.h>
 #include <slate/slate.h>
 #include <slate/stats.h>
 #include <slate/whois.h>
@@ -16,6 +17,7 @@
 #include "kernel/hoard.h"
 #include "kernel/hotplug.h"
 #include "kernel/selftest.h"
+#include "mm/handover.h"
 
 #define SCATTER_MAX ((size_t)1 << 18) /* frames: a large machine need not be filled */
 #define RUNS_MAX    48                /* of one kind */
@@ -280,13 +282,36 @@ static void records(size_t size_bytes)
 	slate_flush();
 }
 
-/* With magazines of every kind full. */
-static void offline(void)
+/* Magazines of every kind, full. */
+static void fill_caches(void)
 {
 	idle_magazines();
 	free_objects(take_objects(5, SLATE_NOSCAN, OBJECTS_MAX));
 	for (size_t size = 8; size <= 1 << 20; size *= 2)
 		free_objects(take_objects(size, SLATE_NOWAIT, 200));
+}
+
+/* What another CPU's request to drain does here. */
+static void hand_over(void)
+{
+	struct handover handover;
+
+	fill_caches();
+	handover_begin(&handover, mcaches[arch_cpu()]);
+	while (!handover.done) {
+		unsigned long irq;
+
+		handover_look(&handover);
+		irq = port_irq_save();
+		handover_part(&handover);
+		port_irq_restore(irq);
+		handover_finish(&handover);
+	}
+}
+
+static void offline(void)
+{
+	fill_caches();
 	if (slate_cpu_offline() == SLATE_OK) {
 		unsigned long irq = arch_irq_save();
 
@@ -339,6 +364,7 @@ void irqoff_load(void)
 	tiny();
 	records(8);
 	records(500);
+	hand_over();
 	offline();
 	figures();
 	slate_scavenge_pace(0, 64);

@@ -103,8 +103,23 @@ static void finish_frame(void *slot)
 	object_free_frame(slot_to_frame(slot));
 }
 
+void deferred_take(struct deferred *deferred)
+{
+	deferred->objects = mcache_take_deferred(MCACHE_DEFERRED_OBJECTS);
+	deferred->frames = mcache_take_deferred(MCACHE_DEFERRED_FRAMES);
+}
+
+void deferred_finish(struct deferred *deferred)
+{
+	run_chain(deferred->objects, next_object, finish_object);
+	run_chain(deferred->frames, next_frame, finish_frame);
+	*deferred = (struct deferred){.objects = NULL};
+}
+
 void deferred_run(void)
 {
-	run_chain(mcache_take_deferred(MCACHE_DEFERRED_OBJECTS), next_object, finish_object);
-	run_chain(mcache_take_deferred(MCACHE_DEFERRED_FRAMES), next_frame, finish_frame);
+	struct deferred deferred;
+
+	deferred_take(&deferred);
+	deferred_finish(&deferred);
 }

@@ -81,8 +81,7 @@ static struct mspan *evict(struct largecache *cache, size_t keep, unsigned n)
 	return chain;
 }
 
-/* Interrupts are as the caller had them. */
-static void send_home(struct mspan *chain)
+void largecache_send_home(struct mspan *chain)
 {
 	while (chain) {
 		struct mspan *span = chain;
@@ -109,7 +108,7 @@ bool largecache_make_room(struct mspan *span)
 		struct mspan *evicted = evict(cache, limit - weight, EVICT_MAX);
 
 		percpu_let_go(irq);
-		send_home(evicted);
+		largecache_send_home(evicted);
 	} while (!largecache_keep(span));
 	return true;
 }
@@ -125,19 +124,20 @@ void largecache_recount(struct largecache *cache)
 	largecache_set_held(cache, held);
 }
 
+struct mspan *largecache_take_out(void)
+{
+	unsigned long irq;
+	struct mcache *mine = percpu_hold(&irq);
+	struct mspan *evicted = evict(&mine->large, 0, EVICT_MAX);
+
+	percpu_let_go(irq);
+	return evicted;
+}
+
 void largecache_drain(void)
 {
-	struct mspan *evicted;
-
-	do {
-		unsigned long irq;
-		struct mcache *mine = percpu_hold(&irq);
-		struct largecache *cache = &mine->large;
-
-		evicted = evict(cache, 0, EVICT_MAX);
-		percpu_let_go(irq);
-		send_home(evicted);
-	} while (evicted);
+	for (struct mspan *evicted; (evicted = largecache_take_out()) != NULL;)
+		largecache_send_home(evicted);
 }
 
 void largecache_poll(void)
@@ -160,7 +160,7 @@ void largecache_poll(void)
 		cache->low = largecache_held(cache);
 	}
 	percpu_let_go(irq);
-	send_home(evicted);
+	largecache_send_home(evicted);
 }
 
 /* ---- The limit ---- */

@@ -76,6 +76,11 @@ void largecache_recount(struct largecache *cache);
 /* Everything in this CPU's cache goes home. No lock is held. */
 void largecache_drain(void);
 
+/* The same in two halves: some of this CPU's spans, chained by cache_next, NULL when there are none
+ * left; and they go home, from any CPU, with interrupts as the caller has them. */
+struct mspan *largecache_take_out(void);
+void largecache_send_home(struct mspan *chain);
+
 /* A tick: every so often half of what was not needed since the last time goes home. */
 void largecache_poll(void);
 

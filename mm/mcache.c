@@ -512,12 +512,26 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 
 /* ---- Drain ---- */
 
+size_t mcache_drain_asked(void)
+{
+	/* relaxed: a request that comes later than this is the next one */
+	return atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed);
+}
+
+void mcache_note_drained(size_t asked)
+{
+	unsigned long irq;
+
+	/* release: pairs with the acquire in mcache_drain_if_wanted() and in statistics */
+	atomic_store_explicit(&percpu_hold(&irq)->drained, asked, memory_order_release);
+	percpu_let_go(irq);
+}
+
 /* A task that changes its CPU in the middle has drained parts of two; then neither is
  * counted as drained. */
 void mcache_drain(void)
 {
-	/* relaxed: a request that comes later than this is the next one */
-	size_t wanted = atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed);
+	size_t wanted = mcache_drain_asked();
 	unsigned long irq = port_irq_save();
 	struct mcache *cache = percpu_cache();
 
@@ -533,9 +547,8 @@ void mcache_drain(void)
 	mcache_pages_flush("slate_flush");
 	largecache_drain();
 	irq = port_irq_save();
-	/* release: pairs with the acquire in mcache_drain_if_wanted() and in statistics */
 	if (cache == percpu_cache())
-		atomic_store_explicit(&cache->drained, wanted, memory_order_release);
+		mcache_note_drained(wanted);
 	port_irq_restore(irq);
 }
 

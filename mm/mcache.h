@@ -97,6 +97,7 @@ struct mcache {
 	_Atomic int32_t quiet[MCACHE_SAMPLED]; /* (p); (a) relaxed */
 	uint16_t place[MCACHE_SAMPLED];        /* (p) */
 	uint64_t random;                       /* (p) of sampling.h */
+	size_t rate;                           /* (p) what the thresholds were drawn for */
 	/*
 	 * (p) long magazines: what a refill of a class brings is MCACHE_REFILL_MIN, doubled so
 	 * often less 1 (0: there was none); exchanges of less than half a magazine, modulo 256
@@ -132,7 +133,7 @@ extern uint16_t mcache_half_offset[MCACHE_ENTRIES];
  * plant */
 extern uint16_t mcache_empty_offset[MCACHE_ENTRIES];
 
-static inline magtop_t mcache_top(_Atomic(magtop_t) *place)
+static inline magtop_t mcache_top(const _Atomic(magtop_t) *place)
 {
 	return atomic_load_explicit(place, memory_order_relaxed);
 }
@@ -220,6 +221,10 @@ void *mcache_take_deferred(enum mcache_deferred chain);
 
 /* Everything in this CPU's magazines goes home. */
 void mcache_drain(void);
+
+/* Which drain was asked for last; and this CPU has done that one. */
+size_t mcache_drain_asked(void);
+void mcache_note_drained(size_t asked);
 
 /* If somebody asked for it: mcache_drain(). Any slow path's first act. */
 void mcache_drain_if_wanted(void);

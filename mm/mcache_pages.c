@@ -12,7 +12,6 @@
 
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
-#include "mm/pagecache.h"
 #include "mm/percpu.h"
 
 /* Most that one refill of a magazine asks for. */
@@ -35,7 +34,7 @@ static void store_mask(_Atomic uint32_t *halves, uint64_t mask)
 	atomic_store_explicit(&halves[1], (uint32_t)(mask >> 32), memory_order_relaxed);
 }
 
-static struct pagecache detach(void)
+struct pagecache mcache_pages_detach(void)
 {
 	unsigned long irq = port_irq_save();
 	struct mcache_pages *pages = &percpu_cache()->pages;
@@ -75,7 +74,7 @@ static void put_back(struct pagecache *cache)
 
 unsigned mcache_pages_take(void **slots, unsigned n)
 {
-	struct pagecache cache = detach();
+	struct pagecache cache = mcache_pages_detach();
 	pfn_t pfns[TAKE_MAX];
 	unsigned got;
 
@@ -95,7 +94,7 @@ unsigned mcache_pages_take(void **slots, unsigned n)
 
 pfn_t mcache_pages_take_run(unsigned pages)
 {
-	struct pagecache cache = detach();
+	struct pagecache cache = mcache_pages_detach();
 	pfn_t pfn = SLATE_PFN_NONE;
 
 	if (!pagecache_is_empty(&cache) || mheap_fill_pages(&cache) > 0)
@@ -106,12 +105,18 @@ pfn_t mcache_pages_take_run(unsigned pages)
 
 bool mcache_pages_flush(const char *call)
 {
-	struct pagecache cache = detach();
+	struct pagecache cache = mcache_pages_detach();
 
 	if (pagecache_is_empty(&cache))
 		return false;
 	mheap_flush_pages(&cache, call);
 	return true;
+}
+
+void mcache_pages_send_home(struct pagecache *cache, const char *call)
+{
+	if (!pagecache_is_empty(cache))
+		mheap_flush_pages(cache, call);
 }
 
 /* ---- From elsewhere ---- */

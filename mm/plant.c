@@ -137,11 +137,13 @@ void plant_forget(void)
 {
 	unsigned long irq;
 	struct mcache *cache = percpu_hold(&irq);
+	size_t rate = profile_rate();
 
-	for (unsigned class = 2; class <= PAGECLASS_SPAN_LAST; class ++) {
+	for (unsigned class = 2; class <= PAGECLASS_SPAN_LAST && cache->rate != rate; class ++) {
 		set_quiet(cache, class, first_quiet(class));
 		cache->place[class] = 0;
 	}
+	cache->rate = rate;
 	percpu_let_go(irq);
 }
 
@@ -153,6 +155,7 @@ void plant_renew_quiet(struct mcache *cache, unsigned class)
 
 void plant_init(struct mcache *cache, unsigned seed)
 {
+	cache->rate = profile_rate();
 	for (unsigned class = 0; class < MCACHE_SAMPLED; class ++) {
 		atomic_init(&cache->quiet[class], first_quiet(class));
 		cache->place[class] = 0;

@@ -69,7 +69,7 @@ bool plant_is_single_due(unsigned class);
 bool plant_is_bytes_due(size_t size_bytes);
 size_t plant_skip(size_t size_bytes);
 
-/* This CPU draws its thresholds anew: the rate may have changed. */
+/* This CPU draws its thresholds anew if the rate has changed. */
 void plant_forget(void);
 
 /* Other classes than of sizes have no samples: theirs are endless, but for the counting down. */

@@ -7,6 +7,7 @@
 #include <slate/slate.h>
 
 #include "mm/deferred.h"
+#include "mm/handover.h"
 #include "mm/largecache.h"
 #include "mm/lockrank.h"
 #include "mm/mcache.h"
@@ -39,11 +40,19 @@ static void count(_Atomic size_t *counter, size_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static void drain_here(void *arg)
+/* False: it could not be reached, or went away in the middle. */
+static bool drain_other(unsigned cpu, const struct mcache *cache)
 {
-	(void)arg;
-	deferred_run();
-	mcache_drain();
+	struct handover handover;
+
+	handover_begin(&handover, cache);
+	while (!handover.done) {
+		handover_look(&handover);
+		if (!port_run_on_cpu(cpu, handover_part, &handover))
+			return false;
+		handover_finish(&handover);
+	}
+	return true;
 }
 
 /* Returns how many other CPUs were drained. */
@@ -61,7 +70,7 @@ static unsigned drain_others(void)
 		if (cpu == self || !cache ||
 		    !atomic_load_explicit(&cache->online, memory_order_acquire))
 			continue;
-		if (port_run_on_cpu(cpu, drain_here, NULL))
+		if (drain_other(cpu, cache))
 			drained++;
 	}
 	return drained;

@@ -7,6 +7,7 @@
 
 #include <slate/port.h>
 
+#include "mm/mcache_pages.h"
 #include "mm/mheap.h"
 #include "mm/reclaim.h"
 #include "mm/shrinker.h"
@@ -131,6 +132,36 @@ static void others_are_counted(void **state)
 	assert_true(step(OTHERS, 0));
 	assert_int_equal(cached_on(1) + cached_on(2), 0);
 	assert_int_equal(stats().remote_drains, 2);
+}
+
+static void others_hand_over_all_kinds(void **state)
+{
+	void *large[2];
+
+	(void)state;
+	host_cpu_set(1);
+	slate_frame_free(slate_frame_alloc());
+	for (unsigned i = 0; i < 2; i++)
+		large[i] = slate_alloc(100000);
+	slate_free(large[0]);
+	nmi = true;
+	slate_free(large[1]);
+	nmi = false;
+	host_cpu_set(0);
+	assert_true(mcache_pages_count(mcaches[1]) > 0);
+	assert_int_equal(stats().large_objects, 1);
+	assert_true(step(OTHERS, 0));
+	assert_int_equal(mcache_pages_count(mcaches[1]), 0);
+	assert_int_equal(stats().large_objects, 0);
+	assert_int_equal(largecache_total(&mcaches[1]->large), 0);
+}
+
+/* Else its next slow path would do all that once more. */
+static void who_was_drained_need_not_drain(void **state)
+{
+	(void)state;
+	assert_true(step(OTHERS, 0));
+	assert_int_equal(atomic_load(&mcaches[1]->drained), mcache_drain_asked());
 }
 
 static void nobody_else_is_no_step(void **state)
@@ -431,6 +462,8 @@ int main(void)
 		STEP(own_magazines_then_depots),
 		STEP(own_frees_that_an_nmi_deferred),
 		STEP(others_are_counted),
+		STEP(others_hand_over_all_kinds),
+		STEP(who_was_drained_need_not_drain),
 		STEP(nobody_else_is_no_step),
 		STEP(others_are_asked),
 		STEP(rounds_ask_for_twice_as_much),

@@ -46,8 +46,9 @@ void port_panic(const struct slate_report *report);
 void port_log(const char *line);
 
 /*
- * Run fn(arg) on another CPU with interrupts off and wait until it is done. Called with interrupts
- * enabled only. Returns false if that CPU cannot be reached. Default: false.
+ * Run fn(arg) on another CPU with interrupts off and wait until it is done, so that the caller sees
+ * what it wrote. Called with interrupts enabled only. Returns false if that CPU cannot be reached,
+ * and fn will not run then. It takes some 2000 instructions at most. Default: false.
  */
 bool port_run_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg);
 
@@ -66,7 +67,7 @@ bool port_in_nmi(void);
  * Take away one page of the direct map, frame aligned, so that touching it faults, or give it back.
  * The page below each kernel stack is taken, and given back before its frame goes home. False: this
  * page cannot be taken, the stack has no guard then. port_guard_map() must not fail. Context: as
- * slate_stack_alloc()'s caller, or inside port_run_on_cpu() (then _map only); no lock is held. May
+ * slate_stack_alloc()'s caller; no lock is held. May
  * allocate frames. Another CPU that keeps an old translation may miss a fault until it drops it.
  * Default: false, and nothing.
  */

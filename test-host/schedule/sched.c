@@ -875,7 +875,7 @@ void port_relax(void)
 	wait(STATE_RELAX);
 }
 
-/* Nobody plays that CPU any more: this one does. */
+/* Nobody plays that CPU any more: this one does. Who does so next sees what it did. */
 static void act_as(unsigned number, void (*fn)(void *arg), void *arg)
 {
 	struct cpu *cpu = current;
@@ -884,6 +884,7 @@ static void act_as(unsigned number, void (*fn)(void *arg), void *arg)
 	cpu->irq_off = true;
 	cpu->acts_as = number;
 	fn(arg);
+	buffer_drain(&cpu->buffer);
 	cpu->acts_as = cpu->number;
 	cpu->irq_off = false;
 }
