@@ -31,11 +31,12 @@ mkdir -p "$folder"
 
 # part NAME COMMAND...: a part that ends without a count has failed as a whole.
 part() {
-	local name=$1
+	local name=$1 begin=$SECONDS
 	shift
 
 	echo "== $name"
 	"$@" || echo "== $name: status $?"
+	echo "== $name took $((SECONDS - begin)) s"
 	[ -s "$folder/$name" ] || echo "0 1" >"$folder/$name"
 }
 
