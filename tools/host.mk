@@ -7,6 +7,8 @@ HOST_CC    ?= gcc
 HOST_CLANG ?= clang
 HOST_DEBUG ?= 1
 T          ?=
+# tests that are not taken without T: test_WORD.c
+WITHOUT    ?=
 JOBS       ?= $(shell nproc)
 SECONDS    ?= 60
 
@@ -22,7 +24,7 @@ HOST_SRCS    := $(MM_SRCS) $(LIB_SRCS) $(sort $(wildcard boot/*.c)) $(sort $(HOS
 # T=NAME takes test_NAME.c, whether written as NAME, test_NAME or test_NAME.c.
 T_NAME       := $(patsubst test_%,%,$(basename $(notdir $(T))))
 ALL_TESTS    := $(sort $(wildcard test-host/test_*.c))
-HOST_TESTS   := $(if $(T),$(filter test-host/test_$(T_NAME).c,$(ALL_TESTS)),$(ALL_TESTS))
+HOST_TESTS   := $(if $(T),$(filter test-host/test_$(T_NAME).c,$(ALL_TESTS)),$(filter-out $(WITHOUT:%=test-host/test_%.c),$(ALL_TESTS)))
 THREAD_TESTS := $(filter test-host/test_%_threads.c,$(HOST_TESTS))
 PLAIN_TESTS  := $(filter-out $(THREAD_TESTS),$(HOST_TESTS))
 PLAIN_BINS   := $(PLAIN_TESTS:test-host/%.c=$(HOST_DIR)/%)

@@ -43,7 +43,7 @@ part() {
 fuzz() {
 	local log ok=0
 
-	log=$(make -s fuzz "T=$1" "SECONDS=$fuzz_seconds" 2>&1) && ok=1
+	log=$(make -s "-j$(nproc)" fuzz "T=$1" "SECONDS=$fuzz_seconds" 2>&1) && ok=1
 	[ "$ok" -eq 1 ] || tail -n 40 <<<"$log"
 	echo "$ok $((1 - ok))" >"$folder/fuzz-$1"
 }
@@ -53,12 +53,19 @@ long_one() {
 	part "long-$1" make -s test-host "T=$1" "OPS=${OPS:-${long_ones[$1]:-$operations}}" "COUNTS=$folder/long-$1"
 }
 
-part host-debug make -s test-host HOST_DEBUG=1 "COUNTS=$folder/host-debug"
-part host-release make -s test-host HOST_DEBUG=0 "COUNTS=$folder/host-release"
+# The scheduler's programs have a build of their own, the same for both; its long run below does all that a short one
+# does.
+part host-debug make -s test-host HOST_DEBUG=1 WITHOUT=schedule "COUNTS=$folder/host-debug"
+part host-release make -s test-host HOST_DEBUG=0 WITHOUT=schedule "COUNTS=$folder/host-release"
+# One core each; their programs are built.
 for name in "${!long_ones[@]}"; do
-	long_one "$name"
+	long_one "$name" >"$folder-$name.log" 2>&1 &
 done
-# One core is enough for the schedules, so they run beside what follows.
+wait
+for name in "${!long_ones[@]}"; do
+	cat "$folder-$name.log"
+done
+# A search of some seconds, then random schedules for which one core is enough: they run beside what follows.
 long_one schedule >"$folder-schedule.log" 2>&1 &
 schedules=$!
 # Some seconds of each fuzzer: no more than a proof that it runs, and finds nothing at once.
