@@ -69,8 +69,14 @@ unsigned long *gcbits_take(size_t n)
 	return words;
 }
 
-unsigned long *gcbits_take_rest(size_t *n)
+void *gcbits_take_some(size_t *n)
 {
-	*n = current ? arena_words(current) - used : 0;
-	return *n ? gcbits_take(*n) : NULL;
+	size_t left = current ? arena_words(current) - used : 0;
+
+	if (*n > left)
+		*n = left;
+	if (*n == 0)
+		return NULL;
+	used += *n;
+	return current->words + used - *n;
 }

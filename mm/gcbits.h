@@ -27,7 +27,8 @@ void *gcbits_drop(size_t *pages);
 /* n words, zeroed, or NULL: more than was fed. */
 unsigned long *gcbits_take(size_t n);
 
-/* What is left of an arena, as one piece: for the mark stack. *n words. */
-unsigned long *gcbits_take_rest(size_t *n);
+/* Up to n words of one arena, as one piece, contents undefined: for the mark stack. *n: how many.
+ */
+void *gcbits_take_some(size_t *n);
 
 #endif

@@ -3,57 +3,59 @@
  * mark.c (level 8) - the mark: from every word that may be a pointer to the object that it points
  * into, and on to the words of that object, until nothing new is found.
  *
- * The mark stack is an array of a fixed size and no object is ever lost for lack of room: what does
- * not fit is remembered by its span, whose marked objects are all scanned again later (rescan).
- * Each such round marks at least one new object or is the last.
+ * A span gets its bits when the first of its objects is reached, for spans come and go between two
+ * pieces of the work. The mark stack is an array of a fixed size and no object is ever lost for
+ * lack of room: what does not fit is remembered by its span, whose marked objects are all scanned
+ * again later. Each such round marks at least one new object or is the last.
  *
- * What lies in magazines, depots and other stores of free objects is marked without being scanned:
- * it is no leak, and what its former owner left in it means nothing. A CPU that was stopped in a
- * slow path holds a magazine that no cache shows; then a word of its stack points into it, and the
- * objects up to there are marked the same way.
+ * Whatever is kept from one piece to the next is asked again whether it still is what it was: an
+ * entry of the stack by the span at its address, an entry of the chain by its span's epoch. A
+ * marked object that has been freed meanwhile loses its mark, so that its place's next owner is
+ * reached anew and scanned.
  */
 #include "mm/mark.h"
-
-#include <slate/marksweep.h>
 
 #include "mm/arena.h"
 #include "mm/directmap.h"
 #include "mm/gcbits.h"
-#include "mm/kcache.h"
-#include "mm/magazine.h"
-#include "mm/mcache.h"
 #include "mm/mheap.h"
 #include "mm/mmdebug.h"
 #include "mm/onfree.h"
-#include "mm/quarantine.h"
-#include "mm/roots.h"
 #include "mm/spanclass.h"
-#include "mm/witness.h"
 
 #define WORD_BYTES   sizeof(uintptr_t)
 #define HEADER_WORDS (sizeof(struct span_mark) / sizeof(unsigned long))
 
-/* Room for the mark stack, at least. */
+/* Room for the mark stack, at least, and as a part of all bits. */
 #define STACK_WORDS ((size_t)2048)
+#define STACK_SHIFT 3
 
-/* Bits for spans that are made between counting and stopping. */
+/* Bits for spans that are made between counting and the end of the mark; and as a part of all. */
 #define SPARE_WORDS ((size_t)4096)
+#define SPARE_SHIFT 3
+
+/* So much of an object is scanned at once. */
+#define PIECE_BYTES SLATE_PAGE_SIZE
 
 /* Stacks of the host are redzoned by its sanitizers; here every word is looked at. */
 #define READS_ANY_WORD __attribute__((no_sanitize("address")))
 
 static struct {
-	uintptr_t *stack; /* objects to scan, by their first byte */
+	uintptr_t *stack; /* where to scan on: addresses in marked objects */
 	size_t depth;
 	size_t depth_max;
-	bool rescan; /* a span is to be scanned again */
-	const struct slate_live *live;
-	size_t live_count;
+	struct span_mark *again;   /* spans to scan again, up to chain_end */
+	struct span_mark *current; /* of the one that is being scanned again, */
+	size_t number;             /* objects from this one on */
+	size_t work;
+	size_t work_end;
 	struct mspan *whole; /* garbage: spans of which nothing was reached, */
 	struct mspan *whole_last;
 	struct mspan *part; /* and those of which something was */
 	bool fits;
 } mark;
+
+static struct span_mark chain_end;
 
 /* ---- One object ---- */
 
@@ -69,7 +71,27 @@ static bool holds_objects(const struct mspan *span)
 		spanclass_is_typed(span->span_class));
 }
 
-/* Set the bit; false: it was set. */
+static bool has_bits(const struct mspan *span)
+{
+	return span->mark_epoch == gcbits_epoch;
+}
+
+static bool give_bits(struct mspan *span)
+{
+	if (has_bits(span))
+		return true;
+	span->mark = (struct span_mark *)gcbits_take(HEADER_WORDS + mark_span_words(span));
+	if (!span->mark) {
+		mark.fits = false;
+		return false;
+	}
+	span->mark->again_next = NULL;
+	span->mark->span = span;
+	span->mark_epoch = gcbits_epoch;
+	return true;
+}
+
+/* Set the bit of a span that has bits; false: it was set. */
 static bool set_mark(const struct mspan *span, size_t number)
 {
 	unsigned long *word = &span->mark->bits[number / MSPAN_WORD_BITS];
@@ -80,80 +102,205 @@ static bool set_mark(const struct mspan *span, size_t number)
 	return fresh;
 }
 
-static bool is_marked(const struct mspan *span, size_t number)
+static void clear_mark(const struct mspan *span, size_t number)
 {
-	return span->mark->bits[number / MSPAN_WORD_BITS] >> (number % MSPAN_WORD_BITS) & 1;
+	if (has_bits(span) && number < span->elem_count)
+		span->mark->bits[number / MSPAN_WORD_BITS] &= ~(1ul << (number % MSPAN_WORD_BITS));
 }
 
-/* The taken object that the address lies in; NULL: it lies in none. */
-static struct mspan *taken_object(uintptr_t addr, uintptr_t *object)
+bool mark_is_set(const struct mspan *span, size_t number)
+{
+	return has_bits(span) &&
+	       (span->mark->bits[number / MSPAN_WORD_BITS] >> (number % MSPAN_WORD_BITS) & 1);
+}
+
+struct mspan *mark_object(uintptr_t addr, uintptr_t *object)
 {
 	struct mspan *span = arena_span(virt_to_pfn((void *)addr));
 
-	if (!span || span->mark_epoch != gcbits_epoch || !holds_objects(span))
+	if (!span || !holds_objects(span))
 		return NULL;
 	*object = mspan_object_start(span, addr);
 	return *object && mspan_is_taken(span, *object) ? span : NULL;
 }
 
-static void reach(uintptr_t addr)
+static void push(struct mspan *span, uintptr_t object)
 {
-	uintptr_t object;
-	struct mspan *span = taken_object(addr, &object);
-
-	if (!span || !set_mark(span, mspan_object_number(span, object)) || span->noscan)
-		return;
 	if (mark.depth < mark.depth_max) {
 		mark.stack[mark.depth++] = object;
-	} else {
-		span->mark->rescan = 1;
-		mark.rescan = true;
+	} else if (!span->mark->again_next) {
+		span->mark->again_next = mark.again;
+		mark.again = span->mark;
 	}
 }
 
-/* It is free, though its span knows nothing of that. */
-static void mark_free(uintptr_t object)
+void mark_reach(uintptr_t addr)
+{
+	uintptr_t object;
+	struct mspan *span = mark_object(addr, &object);
+
+	if (span && give_bits(span) && set_mark(span, mspan_object_number(span, object)) &&
+	    !span->noscan)
+		push(span, object);
+}
+
+void mark_free(uintptr_t object)
 {
 	uintptr_t start;
-	struct mspan *span = taken_object(object, &start);
+	struct mspan *span = mark_object(object, &start);
+
+	if (span && start == object && give_bits(span))
+		set_mark(span, mspan_object_number(span, object));
+}
+
+void mark_forget(uintptr_t object)
+{
+	uintptr_t start;
+	const struct mspan *span = mark_object(object, &start);
 
 	if (span && start == object)
-		set_mark(span, mspan_object_number(span, object));
+		clear_mark(span, mspan_object_number(span, object));
+}
+
+void mark_stack(struct mspan *span)
+{
+	if (give_bits(span))
+		set_mark(span, 0);
+}
+
+void mark_forget_stack(struct mspan *span)
+{
+	clear_mark(span, 0);
 }
 
 /* ---- Words ---- */
 
-READS_ANY_WORD static void scan(uintptr_t low, uintptr_t high)
+void mark_allow(size_t words)
 {
-	low = (low + WORD_BYTES - 1) & ~(WORD_BYTES - 1);
-	for (; low < high && high - low >= WORD_BYTES; low += WORD_BYTES)
-		reach(*(const uintptr_t *)low);
+	mark.work_end = words < SIZE_MAX - mark.work ? mark.work + words : SIZE_MAX;
 }
 
-static void drain(void)
+bool mark_is_spent(void)
 {
-	while (mark.depth > 0) {
-		uintptr_t object = mark.stack[--mark.depth];
-		const struct mspan *span = arena_span(virt_to_pfn((void *)object));
+	return mark.work >= mark.work_end;
+}
 
-		scan(object, object + span->elem_bytes);
+size_t mark_work(void)
+{
+	return mark.work;
+}
+
+void mark_pay(size_t words)
+{
+	mark.work += words;
+}
+
+READS_ANY_WORD void mark_scan(uintptr_t low, uintptr_t high)
+{
+	low = (low + WORD_BYTES - 1) & ~(WORD_BYTES - 1);
+	if (low < high)
+		mark.work += (high - low) / WORD_BYTES;
+	for (; low < high && high - low >= WORD_BYTES; low += WORD_BYTES) {
+		uintptr_t word = *(const uintptr_t *)low;
+
+		/* most words are no addresses at all */
+		if (virt_to_pfn((void *)word).v < directmap_end.v)
+			mark_reach(word);
 	}
 }
 
-static bool scan_again(struct mspan *span, void *arg)
+/* One piece of what is on top of the stack. */
+static void scan_next(void)
 {
-	(void)arg;
-	if (span->mark_epoch != gcbits_epoch || !span->mark->rescan)
-		return true;
-	span->mark->rescan = 0;
-	for (size_t i = 0; i < span->elem_count; i++) {
-		if (is_marked(span, i))
-			scan(span->base + i * span->elem_bytes,
-			     span->base + (i + 1) * span->elem_bytes);
-		drain();
+	uintptr_t from = mark.stack[--mark.depth];
+	uintptr_t object;
+	struct mspan *span = mark_object(from, &object);
+
+	mark.work += MARK_OBJECT_WORDS;
+	if (!span) {
+		span = arena_span(virt_to_pfn((void *)from));
+		if (span)
+			clear_mark(span, mspan_object_number(span, from));
+		return;
+	}
+	uintptr_t end = object + span->elem_bytes;
+
+	if (end - from > PIECE_BYTES) {
+		end = from + PIECE_BYTES;
+		mark.stack[mark.depth++] = end;
+	}
+	mark_scan(from, end);
+}
+
+/* The next marked object of the span, from mark.number on; elem_count: none. */
+static size_t next_marked(const struct mspan *span)
+{
+	while (mark.number < span->elem_count && !mark_is_set(span, mark.number))
+		mark.number++;
+	return mark.number;
+}
+
+/* Onto the empty stack: the next object of a span that is to be scanned again. False: there is
+ * none. */
+static bool push_again(void)
+{
+	while (mark.current || mark.again != &chain_end) {
+		if (!mark.current) {
+			mark.current = mark.again;
+			mark.again = mark.current->again_next;
+			mark.current->again_next = NULL;
+			mark.number = 0;
+		}
+		struct mspan *span = mark.current->span;
+
+		/* the struct may be another span by now */
+		if (has_bits(span) && span->mark == mark.current &&
+		    next_marked(span) < span->elem_count) {
+			push(span, span->base + mark.number++ * span->elem_bytes);
+			return true;
+		}
+		mark.current = NULL;
+	}
+	return false;
+}
+
+bool mark_drain(void)
+{
+	while (mark.depth > 0 || push_again()) {
+		if (mark_is_spent())
+			return false;
+		scan_next();
 	}
 	return true;
 }
+
+void mark_scan_frame(uintptr_t frame)
+{
+	const struct mspan *span = arena_span(virt_to_pfn((void *)frame));
+	uintptr_t end = frame + SLATE_PAGE_SIZE;
+
+	mark.work += MARK_OBJECT_WORDS;
+	if (!span || !has_bits(span) || !holds_objects(span) || span->noscan)
+		return;
+	while (frame < end) {
+		uintptr_t object = mspan_object_start(span, frame);
+		uintptr_t next = object + span->elem_bytes;
+		size_t number = mspan_object_number(span, frame);
+
+		if (!object)
+			return;
+		mark.work++;
+		if (next > end)
+			next = end;
+		if (!mspan_is_taken(span, object))
+			clear_mark(span, number);
+		else if (mark_is_set(span, number))
+			mark_scan(frame, next);
+		frame = next;
+	}
+}
+
+/* ---- Before and after ---- */
 
 static void for_each_span(bool (*fn)(struct mspan *span, void *arg), void *arg)
 {
@@ -161,145 +308,15 @@ static void for_each_span(bool (*fn)(struct mspan *span, void *arg), void *arg)
 		mheap_for_each_span(node, fn, arg);
 }
 
-static void drain_all(void)
-{
-	drain();
-	while (mark.rescan) {
-		mark.rescan = false;
-		for_each_span(scan_again, NULL);
-	}
-}
-
-/* ---- Free objects outside their spans ---- */
-
-static void mark_slot(unsigned class, void *value, void *arg)
-{
-	(void)arg;
-	if (class == 0 || spanclass_is_size(class) || spanclass_is_typed(class)) {
-		mark_free((uintptr_t)value);
-	} else if (class >= MCACHE_STACK && class < MCACHE_STACK_END) {
-		struct mspan *span = arena_span(virt_to_pfn(value));
-
-		if (span && span->mark_epoch == gcbits_epoch)
-			set_mark(span, 0);
-	}
-}
-
-#if SLATE_DEBUG
-/* Objects that were given up after a report: told already, and counted. */
-static bool mark_lost(struct mspan *span, void *arg)
-{
-	(void)arg;
-	for (size_t i = 0; holds_objects(span) && span->witnesses && i < span->elem_count; i++) {
-		if (witness_state(&span->witnesses->list[i]) == WITNESS_LOST)
-			mark_free(span->base + i * span->elem_bytes);
-	}
-	return true;
-}
-#endif
-
-static void mark_reserved(void *object, void *arg)
-{
-	(void)arg;
-	mark_free((uintptr_t)object);
-}
-
-static void reach_queued(uintptr_t object, void *arg)
-{
-	(void)arg;
-	reach(object);
-}
-
-/* A word of a stack may be the top of a magazine, or its first byte. Does the slot hold an object?
- */
-READS_ANY_WORD static bool mark_if_object(const uintptr_t *slot)
-{
-	uintptr_t object;
-	struct mspan *span = taken_object(*slot, &object);
-
-	/* that of a span struct is its own first object: not a magazine */
-	if (!span || object != *slot || (const void *)span == slot)
-		return false;
-	mark_free(object);
-	return true;
-}
-
-static void mark_magazine(uintptr_t word)
-{
-	const uintptr_t *slot = (const uintptr_t *)word;
-
-	if (word % WORD_BYTES || arena_class(virt_to_pfn(slot)) != PAGECLASS_META)
-		return;
-	/* of these the tops tell what they hold; what a stray word says is out of date */
-	if (mcache_has_magazine(magazine_of((magtop_t)word)))
-		return;
-	if ((word & MAGAZINE_TOP_MASK) == 0) {
-		for (unsigned i = 0; i < MAGAZINE_SLOTS; i++)
-			mark_if_object(slot + i);
-		return;
-	}
-	/* a plant's object is in slot 0 (plant.h) */
-	while ((uintptr_t)slot & MAGAZINE_TOP_MASK &&
-	       mark_if_object(*slot ? slot : (const uintptr_t *)magazine_of((magtop_t)word)->slot))
-		slot--;
-}
-
-/* ---- Roots ---- */
-
-READS_ANY_WORD static void scan_stack(uintptr_t low, uintptr_t high)
-{
-	scan(low, high);
-	for (; low < high && high - low >= WORD_BYTES; low += WORD_BYTES)
-		mark_magazine(*(const uintptr_t *)low);
-}
-
-static void scan_root(uintptr_t low, uintptr_t high, void *arg)
-{
-	(void)arg;
-	scan(low, high);
-}
-
-static bool is_live(const struct mspan *span)
-{
-	for (size_t i = 0; i < mark.live_count; i++) {
-		if (mark.live[i].low - span->base < span->pages << SLATE_PAGE_SHIFT)
-			return true;
-	}
-	return false;
-}
-
-/* A stack that nobody named, and that lies in no magazine: somebody's who sleeps. */
-static bool scan_sleeper(struct mspan *span, void *arg)
-{
-	uintptr_t start = (uintptr_t)mheap_manual_start(span);
-
-	(void)arg;
-	if (span->span_class == PAGECLASS_STACK && !is_marked(span, 0) && !is_live(span))
-		scan_stack(start, start + span->elem_bytes);
-	return true;
-}
-
-static bool reach_kept_one(const struct special *special, void *arg)
-{
-	(void)arg;
-	if (special->kind == SPECIAL_KEEP)
-		reach(special->object);
-	return true;
-}
-
-static bool reach_kept(struct mspan *span, void *arg)
-{
-	if (span->specials)
-		special_for_each(span, reach_kept_one, arg);
-	return true;
-}
-
-/* ---- Before and after ---- */
-
 static bool count_words(struct mspan *span, void *arg)
 {
 	*(size_t *)arg += HEADER_WORDS + mark_span_words(span);
 	return true;
+}
+
+static size_t stack_words(size_t bits_words)
+{
+	return STACK_WORDS + (bits_words >> STACK_SHIFT);
 }
 
 size_t mark_words(void)
@@ -307,21 +324,31 @@ size_t mark_words(void)
 	size_t words = 0;
 
 	for_each_span(count_words, &words);
-	return words + words / 8 + SPARE_WORDS + STACK_WORDS;
+	return words + (words >> SPARE_SHIFT) + SPARE_WORDS + stack_words(words);
 }
 
-static bool give_bits(struct mspan *span, void *arg)
+void mark_begin(void)
 {
-	(void)arg;
-	span->mark = (struct span_mark *)gcbits_take(HEADER_WORDS + mark_span_words(span));
-	if (!span->mark) {
-		mark.fits = false;
-		return false;
-	}
-	span->mark_epoch = gcbits_epoch;
-	span->mark->rescan = 0;
-	return true;
+	size_t words = 0;
+
+	for_each_span(count_words, &words);
+	mark.whole = NULL;
+	mark.part = NULL;
+	mark.again = &chain_end;
+	mark.current = NULL;
+	mark.depth = 0;
+	mark.work = 0;
+	mark.depth_max = stack_words(words);
+	mark.stack = gcbits_take_some(&mark.depth_max);
+	mark.fits = mark.depth_max > 0;
 }
+
+bool mark_fits(void)
+{
+	return mark.fits;
+}
+
+/* ---- Unreachable objects ---- */
 
 static bool tell_probe(const struct special *special, void *arg)
 {
@@ -331,7 +358,7 @@ static bool tell_probe(const struct special *special, void *arg)
 	/* the record is ours to write: all others stand still, and its list is locked */
 	if (special->kind == SPECIAL_PROBE)
 		((struct special *)special)->tag =
-			is_marked(span, number) ? PROBE_REACHED : PROBE_LOST;
+			mark_is_set(span, number) ? PROBE_REACHED : PROBE_LOST;
 	return true;
 }
 
@@ -364,8 +391,10 @@ static bool turn_over(struct mspan *span, void *arg)
 	unsigned long reached = 0;
 
 	(void)arg;
-	if (!holds_objects(span))
+	if (!holds_objects(span) || span->allocated == 0)
 		return true;
+	if (!give_bits(span))
+		return false;
 	if (span->specials)
 		special_for_each(span, tell_probe, span);
 	for (size_t i = 0; i < mark_span_words(span); i++) {
@@ -378,36 +407,8 @@ static bool turn_over(struct mspan *span, void *arg)
 	return true;
 }
 
-struct mspan *mark_all(const struct slate_live *live, size_t count, uintptr_t frame, bool *fits)
+struct mspan *mark_turn_over(void)
 {
-	mark.live = live;
-	mark.live_count = count;
-	mark.whole = NULL;
-	mark.part = NULL;
-	mark.rescan = false;
-	mark.depth = 0;
-	mark.fits = true;
-	for_each_span(give_bits, NULL);
-	mark.stack = (uintptr_t *)gcbits_take_rest(&mark.depth_max);
-	*fits = mark.fits;
-	if (!mark.fits)
-		return NULL;
-	mcache_for_each_cached(mark_slot, NULL);
-	kcache_for_each_reserved(mark_reserved, NULL);
-#if SLATE_DEBUG
-	quarantine_for_each(mark_reserved, NULL);
-	for_each_span(mark_lost, NULL);
-#endif
-	onfree_for_each_queued(reach_queued, NULL);
-	for_each_span(reach_kept, NULL);
-	for (size_t i = 0; i < count; i++) {
-		bool own = frame - live[i].low < live[i].high - live[i].low;
-
-		scan_stack(own ? frame : live[i].low, live[i].high);
-	}
-	for_each_span(scan_sleeper, NULL);
-	roots_for_each(scan_root, NULL);
-	drain_all();
 	for_each_span(turn_over, NULL);
 	return all_garbage();
 }

@@ -21,15 +21,12 @@
 #include "mm/directmap.h"
 #include "mm/gcbits.h"
 #include "mm/init.h"
-#include "mm/mark.h"
+#include "mm/markcycle.h"
 #include "mm/mcentral.h"
 #include "mm/mheap.h"
 #include "mm/object.h"
 #include "mm/onfree.h"
 #include "mm/witness.h"
-
-/* How often a mark is tried again that found more spans than room was made for. */
-#define ATTEMPTS 4
 
 static _Atomic bool busy;     /* (a) acquire and release: somebody marks or sweeps */
 static struct mspan *garbage; /* (busy) spans that are not swept yet */
@@ -50,93 +47,15 @@ static void leave(void)
 	atomic_store_explicit(&busy, false, memory_order_release);
 }
 
-/* ---- Room for marks ---- */
-
-/* Frames of an arena, 256 KiB: a run of that length is found in fragmented memory, too. */
-#define ARENA_RUN_PAGES ((size_t)64)
-
-/* A span's bits lie in one arena: what a longer one leaves at the end is lost. */
-#define ARENA_LOSS_SHIFT 4
-
-static void room_free(void)
-{
-	size_t pages;
-
-	for (void *arena; (arena = gcbits_drop(&pages)) != NULL;)
-		mheap_free_pages(virt_to_pfn(arena), pages);
-	gcbits_next_epoch();
-}
-
-static void *arena_new(size_t *pages)
-{
-	struct page_fit fit = {.end = directmap_end};
-
-	for (*pages = ARENA_RUN_PAGES; *pages > 0; *pages /= 2) {
-		pfn_t pfn = mheap_alloc_pages(*pages, &fit, SLATE_ANY_NODE);
-
-		if (!pfn_is_none(pfn))
-			return pfn_to_virt(pfn);
-	}
-	return NULL;
-}
-
-static bool room_make(size_t words)
-{
-	room_free();
-	for (size_t room = 0; room < words;) {
-		size_t pages, fits;
-		void *arena = arena_new(&pages);
-
-		if (!arena) {
-			room_free();
-			return false;
-		}
-		fits = gcbits_feed(arena, pages);
-		room += fits - (fits >> ARENA_LOSS_SHIFT);
-	}
-	gcbits_next_epoch();
-	return true;
-}
-
-/* ---- Mark ---- */
-
-struct attempt {
-	uintptr_t frame; /* the public call's: what lies below are our own frames */
-	bool fits;
-};
-
-/* Our own frames hold no pointers of the kernel's, but what former calls left in their gaps. */
-static void mark_stopped(const struct slate_live *live, size_t count, void *arg)
-{
-	struct attempt *attempt = arg;
-
-	garbage = mark_all(live, count, attempt->frame, &attempt->fits);
-}
-
 static int mark_now(uintptr_t frame)
 {
-	struct attempt attempt = {.frame = frame};
-
-	garbage = NULL;
-	slate_flush();
-	for (unsigned i = 0; i < ATTEMPTS && !attempt.fits; i++) {
-		if (!room_make(mark_words()))
-			return SLATE_ENOMEM;
-		if (!port_stop_cpus(mark_stopped, &attempt)) {
-			room_free();
-			return SLATE_EBUSY;
-		}
-	}
-	if (attempt.fits)
-		return SLATE_OK;
-	room_free();
-	return SLATE_EAGAIN;
+	return markcycle_run(frame, &garbage);
 }
 
 static void forget(void)
 {
 	garbage = NULL;
-	room_free();
+	markcycle_forget();
 }
 
 /* ---- Unreachable objects ---- */

@@ -65,6 +65,23 @@ WEAK bool port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count,
 	return false;
 }
 
+WEAK bool port_written_begin(void)
+{
+	return false;
+}
+
+WEAK bool port_written_next(uintptr_t low, uintptr_t high, struct slate_written *written)
+{
+	(void)low;
+	(void)high;
+	(void)written;
+	return false;
+}
+
+WEAK void port_written_end(void)
+{
+}
+
 WEAK unsigned port_cpu_node(unsigned cpu)
 {
 	(void)cpu;

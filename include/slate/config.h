@@ -121,6 +121,12 @@
 #define SLATE_ROOTS 64
 #endif
 
+/* Words that a mark looks at while the CPUs stand still once, where the port can tell what is
+ * written in between (port_written_begin()): some ten instructions each. */
+#ifndef SLATE_MARK_CHUNK_WORDS
+#define SLATE_MARK_CHUNK_WORDS 8192
+#endif
+
 /* Most NUMA nodes. One page heap each. */
 #ifndef SLATE_MAX_NODES
 #define SLATE_MAX_NODES 8
@@ -188,6 +194,9 @@
 #endif
 #if SLATE_LARGE_CACHE_SHIFT < 2 || SLATE_LARGE_CACHE_SHIFT > 31
 #error "SLATE_LARGE_CACHE_SHIFT must be 2 (a quarter) to 31 (nothing)"
+#endif
+#if SLATE_MARK_CHUNK_WORDS < 1024
+#error "SLATE_MARK_CHUNK_WORDS must be at least 1024"
 #endif
 #if SLATE_MAX_NODES < 1 || SLATE_MAX_NODES > 64
 #error "SLATE_MAX_NODES must be 1 to 64"

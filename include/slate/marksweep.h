@@ -5,8 +5,10 @@
  * Conservative: a word that looks like a pointer into an object, to its start or its inside, keeps
  * it. Pointers are looked for in the roots that the kernel registers, in the used parts of all
  * stacks (port_stop_cpus()), in all objects that are reached and are not NOSCAN. Not in frame runs:
- * one that holds pointers is registered as a root. All CPUs stand still while it is marked: some
- * five instructions for each word that is looked at.
+ * one that holds pointers is registered as a root. All CPUs stand still while it is marked: for
+ * SLATE_MARK_CHUNK_WORDS at a time, and run in between, where the port tells what they write
+ * (port_written_begin()), else once for all, some 26 instructions for each word of objects. The
+ * first and the last stop look at all roots and stacks.
  *
  * One of these calls at a time, with interrupts enabled, from no handler; a second one is refused
  * with SLATE_EAGAIN. SLATE_EBUSY: the port cannot stop the CPUs. SLATE_ENOMEM: no frames for mark

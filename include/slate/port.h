@@ -126,6 +126,35 @@ struct slate_live {
 bool port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg), void *arg);
 
 /*
+ * Which memory is written while a mark is under way, so that it can be done in short stops
+ * (slate_leak_scan(), slate_collect()). The first two are called in port_stop_cpus()'s fn only.
+ *
+ * port_written_begin(): from the moment on that the CPUs run again, note what any of them writes by
+ * the direct map, in parts of at least a frame each; what was noted before is void. False: that
+ * cannot be done, now or ever; then one stop lasts as long as the whole mark.
+ *
+ * port_written_next(): the lowest part of [low, high), frame aligned, that was written since it was
+ * last told, or since begin; it counts as not written any more, until it is written after this
+ * stop. False: none of it was. *written may go beyond the range that was asked, where parts are
+ * large: what is forgotten must be told. The range may contain memory that does not exist.
+ *
+ * port_written_end(): nobody will ask any more. Interrupts enabled, the CPUs run.
+ *
+ * May tell more than was written, never less. Dirty bits of the direct map's page tables will do;
+ * translations that have the old bits must be forgotten by every CPU before it runs on. What a
+ * non-maskable handler writes while its CPU stands may be missed: it must not move the only pointer
+ * to an object then. Default: false, and nothing.
+ */
+struct slate_written {
+	uintptr_t low;
+	uintptr_t high;
+};
+
+bool port_written_begin(void);
+bool port_written_next(uintptr_t low, uintptr_t high, struct slate_written *written);
+void port_written_end(void);
+
+/*
  * The time, in any unit, as debug builds keep it of each allocation and free, and traces of each
  * event. Context: any. Default: 0.
  */
