@@ -11,6 +11,8 @@
 
 #include <slate/types.h>
 
+struct slate_written;
+
 /* kernel/main.c: on the boot CPU, interrupts off, serial line working, traps installed, boot_info
  * filled. */
 void kernel_main(void) __attribute__((noreturn));
@@ -174,6 +176,15 @@ enum arch_rights {
 bool arch_page_rights(void *page, enum arch_rights rights);
 void arch_page_forget(const void *page);
 extern const bool arch_page_forget_is_shared;
+
+/*
+ * What port_written_begin() and port_written_next() are made of (slate/port.h): while all other
+ * CPUs stand. Before any CPU runs on each calls arch_forget_all(), which forgets all translations;
+ * one for all where arch_page_forget_is_shared.
+ */
+bool arch_written_begin(void);
+bool arch_written_next(uintptr_t low, uintptr_t high, struct slate_written *written);
+void arch_forget_all(void);
 
 /*
  * Leave a function from deep inside: arch_jump_set() returns 0, and once more, with 1, when

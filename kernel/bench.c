@@ -12,8 +12,8 @@
 
 #define BENCH_WARM_UP 3
 
-static const struct bench *const tables[] = {bench_objects, bench_pages, bench_tracked,
-					     bench_memory,  bench_both,  NULL};
+static const struct bench *const tables[] = {
+	bench_objects, bench_pages, bench_tracked, bench_memory, bench_both, bench_marks, NULL};
 
 static bool counts_instructions;
 

@@ -35,6 +35,7 @@ extern const struct bench bench_pages[];
 extern const struct bench bench_tracked[];
 extern const struct bench bench_memory[];
 extern const struct bench bench_both[];
+extern const struct bench bench_marks[];
 
 /* Ticks of one round: BENCH_BATCH operations. 0: it failed. */
 typedef uint64_t bench_round_fn(size_t size);

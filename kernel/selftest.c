@@ -28,6 +28,7 @@ static const struct pure_test *const kernel_tables[] = {
  */
 static const struct pure_test *const collecting_tables[] = {
 	selftest_marksweep,
+	selftest_markcycle,
 	selftest_owners,
 	NULL,
 };

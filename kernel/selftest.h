@@ -24,6 +24,7 @@ extern const struct pure_test selftest_numa[];
 extern const struct pure_test selftest_hotplug[];
 extern const struct pure_test selftest_cpu[];
 extern const struct pure_test selftest_marksweep[];
+extern const struct pure_test selftest_markcycle[];
 extern const struct pure_test selftest_nmi[];
 extern const struct pure_test selftest_sweep[];
 extern const struct pure_test selftest_migrate[];

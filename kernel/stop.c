@@ -26,7 +26,12 @@ static struct {
 	/* [cpu]: written before it counts as standing. On the caller's stack, below what is
 	 * scanned: bounds of stacks are addresses of what lies beside them, too. */
 	struct slate_live *live;
+	bool forget; /* written by the caller before asked becomes false, while all stand */
 } stop = {.lock = SPINLOCK_INIT};
+
+void (*stop_then)(void);
+uint64_t stop_longest;
+size_t stop_count;
 
 /*
  * The stack from low on, its registers in it. Stacks that are none of the allocator's lie in the
@@ -57,6 +62,8 @@ void stop_if_asked(void)
 	 */
 	while (atomic_load_explicit(&stop.asked, memory_order_acquire))
 		arch_relax();
+	if (stop.forget && !arch_page_forget_is_shared)
+		arch_forget_all();
 	atomic_fetch_sub_explicit(&stop.standing, 1, memory_order_release);
 }
 
@@ -85,18 +92,33 @@ static void let_go(void)
 		arch_relax();
 }
 
+void stop_forget_translations(void)
+{
+	stop.forget = true;
+}
+
+static void note(uint64_t ticks)
+{
+	stop_count++;
+	if (ticks > stop_longest)
+		stop_longest = ticks;
+}
+
 __attribute__((noinline)) bool
 port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg), void *arg)
 {
 	struct slate_live live[SLATE_MAX_CPUS];
 	unsigned long irq;
 	unsigned self;
+	uint64_t begin;
 	bool stand;
 
 	/* two who stop at once: the second is stopped here, with interrupts enabled */
 	spinlock_acquire(&stop.lock);
 	irq = arch_irq_save();
+	begin = arch_instructions();
 	self = arch_cpu();
+	stop.forget = false;
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++)
 		live[cpu] = (struct slate_live){0, 0};
 	stop.live = live;
@@ -108,8 +130,13 @@ port_stop_cpus(void (*fn)(const struct slate_live *live, size_t count, void *arg
 		live[self] = live_from(__builtin_frame_address(0));
 		fn(live, SLATE_MAX_CPUS, arg);
 	}
+	if (stop.forget)
+		arch_forget_all();
 	let_go();
+	note(arch_instructions() - begin);
 	arch_irq_restore(irq);
 	spinlock_release(&stop.lock);
+	if (stop_then)
+		stop_then();
 	return stand;
 }

@@ -139,7 +139,7 @@ table() {
 	run x86_64-microvm x86_64 --smp 2 --balloon
 	boot x86_64-grub-module must_say '[Ii]nitrd|[Mm]odule' \
 		./qemu-run.sh --boot grub --smp 2 --timeout 120 --initrd "$out/initrd" --run 'mem; selftest'
-	run aarch64-gicv3-8-cpus aarch64 --smp 8 -- -M virt,gic-version=3
+	run aarch64-gicv3-8-cpus aarch64 --smp 8 -- -M virt,gic-version=3 -cpu max
 	run aarch64-el2 aarch64 --smp 2 -- -M virt,virtualization=on
 	run aarch64-elf aarch64 --smp 2 -- -kernel build/aarch64-release/slate.elf
 	run aarch64-reserved-dtb aarch64 --smp 2 --dtb "$out/reserved.dtb" --initrd "$out/initrd"

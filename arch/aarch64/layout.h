@@ -50,6 +50,7 @@
 #define PTE_RO     (U64(1) << 7)
 #define PTE_INNER  (U64(3) << 8)
 #define PTE_AF     (U64(1) << 10)
+#define PTE_DBM    (U64(1) << 51) /* with PTE_RO: who writes makes it writable */
 #define PTE_PXN    (U64(1) << 53)
 #define PTE_UXN    (U64(1) << 54)
 

@@ -20,14 +20,21 @@
  */
 #define PAGED_BYTES (256ull << 20)
 
-/* One for each 2 MiB of that; 192 KiB more: 16 TiB of RAM, or some ten ragged ranges. */
-#define POOL_TABLES (PAGED_BYTES / L2_BYTES + 48)
+/*
+ * The next RAM is mapped by 2 MiB, so that somebody may ask which of them were written (written.c).
+ */
+#define PARTS_BYTES (16ull << 30)
+
+/* One for each 2 MiB of the first, for each GiB of the second; 192 KiB more: 16 TiB of RAM, or some
+ * ten ragged ranges. */
+#define POOL_TABLES (PAGED_BYTES / L2_BYTES + 48 + PARTS_BYTES / L1_BYTES)
 
 #define PTE_ADDRESS   0x0000fffffffff000ull
 #define RIGHTS_RAM    (PTE_NORMAL | PTE_INNER | PTE_AF | PTE_UXN | PTE_PXN)
 #define RIGHTS_DEVICE (PTE_DEVICE | PTE_AF | PTE_UXN | PTE_PXN)
 #define RIGHTS_DTB    (RIGHTS_RAM | PTE_RO)
 #define L2_BYTES      (1ull << L2_SHIFT)
+#define L1_BYTES      (1ull << L1_SHIFT)
 #define PAGE_BYTES    ((uint64_t)SLATE_PAGE_SIZE)
 
 extern uint64_t table_kernel_l0[TABLE_ENTRIES]; /* start.S */
@@ -37,6 +44,8 @@ extern const char image_start[], roots_start[], roots_end[];
 static uint64_t pool[POOL_TABLES][TABLE_ENTRIES] __attribute__((aligned(TABLE_BYTES)));
 static size_t pool_used;
 static uint64_t paged_bytes; /* mapped page by page so far */
+static uint64_t parts_bytes; /* and by 2 MiB */
+static uint64_t ram_end;
 static uint64_t image_base;
 
 void mmu_init(uint64_t image_physical)
@@ -53,6 +62,16 @@ uint64_t mmu_image_physical(const void *va)
 static uint64_t *table_at(uint64_t entry)
 {
 	return (uint64_t *)((entry & PTE_ADDRESS) - image_base + (uintptr_t)image_start);
+}
+
+uint64_t *mmu_table(uint64_t entry)
+{
+	return table_at(entry);
+}
+
+uint64_t mmu_ram_end(void)
+{
+	return ram_end;
 }
 
 static bool is_table(uint64_t entry)
@@ -133,12 +152,13 @@ static uint64_t physical_limit(void)
 	return limit < WINDOW_SIZE ? limit : WINDOW_SIZE;
 }
 
-/* How far [base, end) is mapped page by page: to a border of blocks. */
-static uint64_t paged_end(uint64_t base, uint64_t end)
+/* How far [base, end) is mapped in small steps, of which `left` bytes may be: to a border of larger
+ * ones. */
+static uint64_t fine_end(uint64_t base, uint64_t end, uint64_t left, uint64_t larger)
 {
-	uint64_t cut = (base + PAGED_BYTES - paged_bytes) & ~(L2_BYTES - 1);
+	uint64_t cut = (base + left) & ~(larger - 1);
 
-	if (paged_bytes >= PAGED_BYTES || cut <= base)
+	if (left == 0 || cut <= base)
 		return base;
 	return cut < end ? cut : end;
 }
@@ -151,12 +171,18 @@ uint64_t mmu_map_ram(uint64_t base, uint64_t end)
 	end = end > limit ? limit : (end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 	if (base >= end)
 		return base;
-	uint64_t cut = paged_end(base, end);
+	uint64_t pages = fine_end(base, end, PAGED_BYTES - paged_bytes, L2_BYTES);
+	uint64_t parts = fine_end(pages, end, PARTS_BYTES - parts_bytes, L1_BYTES);
 
-	paged_bytes += cut - base;
-	if (map(DIRECT_BASE + base, base, cut, RIGHTS_RAM, L3_SHIFT) < cut)
+	paged_bytes += pages - base;
+	parts_bytes += parts - pages;
+	if (end > ram_end)
+		ram_end = end;
+	if (map(DIRECT_BASE + base, base, pages, RIGHTS_RAM, L3_SHIFT) < pages)
 		return base;
-	return map(DIRECT_BASE + cut, cut, end, RIGHTS_RAM, L1_SHIFT);
+	if (map(DIRECT_BASE + pages, pages, parts, RIGHTS_RAM, L2_SHIFT) < parts)
+		return pages;
+	return map(DIRECT_BASE + parts, parts, end, RIGHTS_RAM, L1_SHIFT);
 }
 
 uintptr_t mmu_map_device(uint64_t base, uint64_t size_bytes)
@@ -215,19 +241,31 @@ bool arch_data_range(unsigned i, uintptr_t *low, uintptr_t *high)
 /* TLB maintenance is broadcast to all CPUs of the inner shareable domain. */
 const bool arch_page_forget_is_shared = true;
 
-/* The entry of a page that is mapped as one; NULL where a block is, or nothing. */
-static uint64_t *page_entry(uint64_t va)
+uint64_t *mmu_part_entry(uint64_t va, bool *is_larger)
 {
 	uint64_t *table = table_kernel_l0;
 
-	for (unsigned shift = L0_SHIFT; shift != L3_SHIFT; shift -= L0_SHIFT - L1_SHIFT) {
+	*is_larger = false;
+	for (unsigned shift = L0_SHIFT; shift != L2_SHIFT; shift -= L0_SHIFT - L1_SHIFT) {
 		uint64_t entry = table[va >> shift & (TABLE_ENTRIES - 1)];
 
+		*is_larger = (entry & PTE_TYPE) == PTE_BLOCK;
 		if (!is_table(entry))
 			return NULL;
 		table = table_at(entry);
 	}
-	return &table[va >> L3_SHIFT & (TABLE_ENTRIES - 1)];
+	return &table[va >> L2_SHIFT & (TABLE_ENTRIES - 1)];
+}
+
+/* The entry of a page that is mapped as one; NULL where a block is, or nothing. */
+static uint64_t *page_entry(uint64_t va)
+{
+	bool is_larger;
+	const uint64_t *part = mmu_part_entry(va, &is_larger);
+
+	if (!part || !is_table(*part))
+		return NULL;
+	return &table_at(*part)[va >> L3_SHIFT & (TABLE_ENTRIES - 1)];
 }
 
 /* Valid to invalid and back, or other rights for the same frame: no break before make. */

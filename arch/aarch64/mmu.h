@@ -31,6 +31,18 @@ void mmu_unmap_dtb(void);
  */
 uint64_t mmu_map_ram(uint64_t base, uint64_t end);
 
+/*
+ * For written.c: the entry that maps the 2 MiB of an address in the direct map, a block or a table
+ * of pages. NULL: nothing maps it, or a larger block does (*is_larger).
+ */
+uint64_t *mmu_part_entry(uint64_t va, bool *is_larger);
+
+/* The table that an entry names, which is no block. */
+uint64_t *mmu_table(uint64_t entry);
+
+/* The end of the direct map's RAM, physical. */
+uint64_t mmu_ram_end(void);
+
 /* Map device registers; returns their virtual address, 0 when that is impossible. Boot CPU only,
  * before the others start. */
 uintptr_t mmu_map_device(uint64_t base, uint64_t size_bytes);

@@ -15,6 +15,8 @@
 /* 48 bits in both halves, 4 KiB granule, walks cacheable and inner shareable; the address size is put in at run time. */
 #define TCR_VALUE (16 | 1 << 8 | 1 << 10 | 3 << 12 | 16 << 16 | 1 << 24 | 1 << 26 | 3 << 28 | 2 << 30)
 #define TCR_EPD0  (1 << 7)
+#define TCR_DIRTY (3 << 39)	// HA, HD: the walker notes accesses and writes (written.c)
+#define HAFDBS_HD 2		// ID_AA64MMFR1_EL1: it can
 
 #define RIGHTS_TEXT   (PTE_PAGE | PTE_NORMAL | PTE_INNER | PTE_AF | PTE_RO | PTE_UXN)
 #define RIGHTS_RODATA (RIGHTS_TEXT | PTE_PXN)
@@ -219,6 +221,12 @@ mmu_on:
 	cmp	x10, x11
 	csel	x10, x10, x11, lo
 	bfi	x9, x10, #32, #3
+	mrs	x10, id_aa64mmfr1_el1
+	and	x10, x10, #15
+	mov	x11, #TCR_DIRTY
+	orr	x11, x11, x9
+	cmp	x10, #HAFDBS_HD
+	csel	x9, x11, x9, hs
 	msr	tcr_el1, x9
 	address	x9, table_identity_l0
 	msr	ttbr0_el1, x9

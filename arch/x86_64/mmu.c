@@ -16,20 +16,9 @@
 #include "lib/spinlock.h"
 #include "lib/string.h"
 
-#define PTE_PRESENT  0x001ull
-#define PTE_WRITE    0x002ull
-#define PTE_THROUGH  0x008ull
-#define PTE_UNCACHED 0x010ull
-#define PTE_LARGE    0x080ull
-#define PTE_NX       (1ull << 63)
-#define PTE_ADDRESS  0x000ffffffffff000ull
-
-#define TABLE_ENTRIES 512
-#define SIZE_2M       (1ull << 21)
-#define SIZE_1G       (1ull << 30)
-#define SIZE_512G     (1ull << 39)
-#define SIZE_4G       (4 * SIZE_1G)
-#define LOW_MEMORY    (1ull << 20)
+#define SIZE_512G  (1ull << 39)
+#define SIZE_4G    (4 * SIZE_1G)
+#define LOW_MEMORY (1ull << 20)
 
 /* The direct map's room up to the kernel image is 128 TiB less 2 GiB. */
 #define DIRECT_MAP_MAX (1ull << 46)
@@ -41,10 +30,6 @@
 #define IMAGE_TABLES 4
 
 #define CPUID_EXT1_EDX_1G (1u << 26)
-
-struct page_table {
-	uint64_t entry[TABLE_ENTRIES];
-} __attribute__((aligned(4096)));
 
 static struct page_table pml4, kernel_pdpt, kernel_pd, image_pt[IMAGE_TABLES];
 static struct page_table device_pd, device_pt;
@@ -81,6 +66,23 @@ const void *mmu_phys(uint64_t pa, uint64_t size_bytes)
 static struct page_table *table_at(uint64_t pa)
 {
 	return (struct page_table *)(uintptr_t)(DIRECT_MAP_BASE + pa);
+}
+
+struct page_table *mmu_table(uint64_t entry)
+{
+	return table_at(entry & PTE_ADDRESS);
+}
+
+uint64_t mmu_direct_limit(void)
+{
+	return direct_limit;
+}
+
+uint64_t *mmu_gib_entry(uint64_t pa)
+{
+	uint64_t top = pml4.entry[DIRECT_PML4_INDEX + pa / SIZE_512G];
+
+	return &mmu_table(top)->entry[pa / SIZE_1G % TABLE_ENTRIES];
 }
 
 /* Could RAM be there? The firmware reserves address space far above all RAM, which needs no
@@ -234,6 +236,18 @@ bool arch_data_range(unsigned i, uintptr_t *low, uintptr_t *high)
 
 /* ---- Rights of single pages ---- */
 
+void mmu_split(uint64_t *entry, struct page_table *table, uint64_t step)
+{
+	uint64_t old = *entry;
+	uint64_t flags = old & ~PTE_ADDRESS;
+
+	if (step == SLATE_PAGE_SIZE)
+		flags &= ~PTE_LARGE;
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+		table->entry[i] = ((old & PTE_ADDRESS) + i * step) | flags;
+	*(volatile uint64_t *)entry = mmu_image_phys(table) | PTE_PRESENT | PTE_WRITE;
+}
+
 const bool arch_page_forget_is_shared = false;
 
 /*
@@ -244,7 +258,6 @@ const bool arch_page_forget_is_shared = false;
 static struct page_table *table_below_locked(uint64_t *entry, uint64_t step)
 {
 	uint64_t old = *entry;
-	uint64_t flags = old & ~PTE_ADDRESS;
 	struct page_table *table;
 
 	if (!(old & PTE_PRESENT))
@@ -254,21 +267,15 @@ static struct page_table *table_below_locked(uint64_t *entry, uint64_t step)
 	if (split.used == SPLIT_TABLES)
 		return NULL;
 	table = &split.table[split.used++];
-	if (step == SLATE_PAGE_SIZE)
-		flags &= ~PTE_LARGE;
-	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
-		table->entry[i] = ((old & PTE_ADDRESS) + i * step) | flags;
-	*(volatile uint64_t *)entry = mmu_image_phys(table) | PTE_PRESENT | PTE_WRITE;
+	mmu_split(entry, table, step);
 	return table;
 }
 
 /* The entry of one page of the direct map. */
 static uint64_t *page_entry_locked(uint64_t pa)
 {
-	uint64_t *top = &pml4.entry[DIRECT_PML4_INDEX + pa / SIZE_512G];
-	struct page_table *table = table_at(*top & PTE_ADDRESS);
+	struct page_table *table = table_below_locked(mmu_gib_entry(pa), SIZE_2M);
 
-	table = table_below_locked(&table->entry[pa / SIZE_1G % TABLE_ENTRIES], SIZE_2M);
 	if (!table)
 		return NULL;
 	table = table_below_locked(&table->entry[pa / SIZE_2M % TABLE_ENTRIES], SLATE_PAGE_SIZE);
@@ -291,7 +298,9 @@ bool arch_page_rights(void *page, enum arch_rights rights)
 				: rights == ARCH_RIGHTS_READ ? PTE_PRESENT
 							     : PTE_PRESENT | PTE_WRITE;
 
-		*(volatile uint64_t *)entry = pa | bits | (bits ? pte_nx : 0);
+		/* that it was written stays true (written.c) */
+		bits |= *entry & PTE_DIRTY;
+		*(volatile uint64_t *)entry = pa | bits | pte_nx;
 		arch_page_forget(page);
 	}
 	spinlock_release(&split.lock);
