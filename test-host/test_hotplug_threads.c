@@ -4,6 +4,7 @@
  * plugs wipes what it got back, so that whoever still holds a part of it finds out.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "test-host/unit.h"
@@ -13,6 +14,7 @@
 #define LOW      (16 * MIB) /* below the boot memory: first fit prefers it */
 #define SIZE     (2 * MIB)
 #define PLUG_OPS 200
+#define LONGEST  100 /* times as many */
 #define SLOTS    64
 #define ROUNDS   60
 
@@ -137,9 +139,13 @@ static void ranges_come_and_go(void **state)
 		workers[i] = (struct worker){.cpu = i + 1, .random = {host_random(&random) | 1}};
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
-	for (size_t i = 0; i < host_ops(PLUG_OPS); i++) {
+	/* where the host gave the others no time it takes longer until one holds a range */
+	for (size_t i = 0; i < host_ops(PLUG_OPS) ||
+			   (i < LONGEST * host_ops(PLUG_OPS) && (removed == 0 || held == 0));
+	     i++) {
 		plug(host_random_below(&random, PLUGS));
 		host_cpu_serve();
+		sched_yield();
 	}
 	atomic_store_explicit(&enough, true, memory_order_relaxed);
 	host_cpu_leave();
