@@ -204,6 +204,8 @@ static void test_replaced(void)
 #define SCANS 4
 /* a stop waits for each of them, which takes its time where they share a core */
 #define MOVERS 1
+/* more than that take turns on one thread of the host, and the one that moves never yields */
+#define CPUS_MAX 4
 
 static _Atomic bool scanned;   /* release by who scans, acquire by who moves */
 static _Atomic unsigned ready; /* release by who moves, acquire by who scans */
@@ -253,8 +255,8 @@ static void move_or_scan(void *arg)
 
 static void test_other_cpus(void)
 {
-	if (smp_count() == 1) {
-		tap_skip("one CPU");
+	if (smp_count() == 1 || smp_count() > CPUS_MAX) {
+		tap_skip(smp_count() == 1 ? "one CPU" : "each stop waits for too many CPUs");
 		return;
 	}
 	if (begin()) {

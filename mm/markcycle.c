@@ -181,7 +181,6 @@ static void allow(const struct cycle *cycle)
 static void try_to_end(struct cycle *cycle, const struct slate_live *live, size_t count)
 {
 	markroots_free(live, count, cycle->frame);
-	ask_from_start(cycle);
 	allow(cycle);
 	cycle->is_last = scan_on(cycle);
 	if (cycle->is_last) {
@@ -206,6 +205,9 @@ static void stopped(const struct slate_live *live, size_t count, void *arg)
 	if (!cycle->begun) {
 		cycle->begun = true;
 		cycle->noted = cycle->rounds > 0 && port_written_begin();
+	} else if (cycle->is_last) {
+		/* in the first stop nothing had been scanned when it was written */
+		ask_from_start(cycle);
 	}
 	if (cycle->is_last) {
 		try_to_end(cycle, live, count);
