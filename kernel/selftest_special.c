@@ -188,7 +188,7 @@ static void test_none(void)
 
 /* ---- All CPUs ---- */
 
-#define SHARED 3000
+#define SHARED 240
 
 static struct {
 	void *object[SHARED];

@@ -57,9 +57,13 @@ long_one() {
 # does.
 part host-debug make -s test-host HOST_DEBUG=1 WITHOUT=schedule "COUNTS=$folder/host-debug"
 part host-release make -s test-host HOST_DEBUG=0 WITHOUT=schedule "COUNTS=$folder/host-release"
-# One core each; their programs are built.
+# One core each, their programs are built; the fuzzers fill what is left of the other one.
 for name in "${!long_ones[@]}"; do
 	long_one "$name" >"$folder-$name.log" 2>&1 &
+done
+# Some seconds of each fuzzer: no more than a proof that it runs, and finds nothing at once.
+for name in pagealloc constraints summary hotplug; do
+	part "fuzz-$name" fuzz "$name"
 done
 wait
 for name in "${!long_ones[@]}"; do
@@ -68,10 +72,6 @@ done
 # A search of some seconds, then random schedules for which one core is enough: they run beside what follows.
 long_one schedule >"$folder-schedule.log" 2>&1 &
 schedules=$!
-# Some seconds of each fuzzer: no more than a proof that it runs, and finds nothing at once.
-for name in pagealloc constraints summary hotplug; do
-	part "fuzz-$name" fuzz "$name"
-done
 part scripts tools/test-scripts.sh -c "$folder/scripts"
 part shim tools/test-shim.sh -c "$folder/shim" ${long[@]+"${long[@]}"}
 part qemu tools/test-qemu.sh -c "$folder/qemu" ${long[@]+"${long[@]}"}
