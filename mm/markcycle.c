@@ -23,13 +23,17 @@
  * when Q was allocated: then it was in a register or a stack first, and was written later - or is
  * there still, and scanned in this stop. So Q is marked, and stays so but for:
  *
- *   freed, home in its span, met by the marker: its mark is taken back. It was unreachable then, so
- *     what leads to it now was written later, and reaches it anew.
- *   free in a cache during an attempt at the last stop: marked without being scanned, and taken
- * back when the attempt ends without success. The same. its span went away: another span's
- * mark_epoch is 0, and it has bits of its own when it is reached. freed and in use again between
- * two stops: the mark stays. The old contents were scanned or are about to be, and all that the new
- * owner, or a constructor, wrote was noted.
+ * - Freed, home in its span, met by the marker: its mark is taken back. It was unreachable then, so
+ *   what leads to it now was written later, and reaches it anew.
+ *
+ * - Free in a cache during an attempt at the last stop: marked without being scanned, and taken
+ *   back when the attempt ends without success. The same.
+ *
+ * - Its span went away: another span's mark_epoch is 0, and it has bits of its own when it is
+ *   reached.
+ *
+ * Freed and in use again between two stops: the mark stays. The old contents were scanned or are
+ * about to be, and all that the new owner, or a constructor, wrote was noted.
  *
  * That nothing unreachable is freed too late matters less: an object that was reachable when it was
  * reached, and is not any more, waits for the next mark. What nobody could reach before the first
