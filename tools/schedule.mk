@@ -16,7 +16,7 @@ SCHED_OBJS  := $(SCHED_SRCS:%.c=$(SCHED_DIR)/%.o)
 SCHED_CFLAGS := -std=gnu11 -D_GNU_SOURCE -I. -Iinclude -O2 -fno-pie -fno-common -fno-strict-aliasing \
 	-DSLATE_PROTECT=0 -DSLATE_DEBUG=0 -DSLATE_MAX_CPUS=4 -DSLATE_MAX_NODES=1 -DSLATE_ARENA_SHIFT=20 \
 	-DSLATE_PADDR_BITS=32 -DSLATE_RESERVE_SHIFT=31 -DSLATE_LARGE_CACHE_SHIFT=2 -DSLATE_PROFILE_RATE=0 $(HOST_WARNINGS)
-# TSan's instrumentation tells of plain accesses (sched.c takes the calls); the library itself is not linked.
+# TSan's instrumentation tells of plain accesses (sched_access.c takes the calls); the library itself is not linked.
 SCHED_MM_CFLAGS := $(SCHED_CFLAGS) -fsanitize=thread --param=tsan-instrument-func-entry-exit=0 \
 	-include test-host/schedule/sched_atomic.h
 # The allocator's variables in sections of their own, for the snapshot; a name that machine.c looks at.
