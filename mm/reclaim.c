@@ -40,6 +40,22 @@ static void count(_Atomic size_t *counter, size_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/* Looks at what other CPUs have let go and a third one is sending home. */
+#define HANDOVER_PATIENCE 1000000u
+
+static _Atomic unsigned handovers; /* (a) release when one ends, acquire by who waits */
+
+/* What this CPU has let go is home afterwards, as if it had sent it itself. Interrupts are enabled,
+ * so that whoever is waited for gets its answers. */
+static void wait_for_handovers(void)
+{
+	for (unsigned i = 0; i < HANDOVER_PATIENCE; i++) {
+		if (atomic_load_explicit(&handovers, memory_order_acquire) == 0)
+			return;
+		port_relax();
+	}
+}
+
 /* False: it could not be reached, or went away in the middle. */
 static bool drain_other(unsigned cpu, const struct mcache *cache)
 {
@@ -63,6 +79,7 @@ static unsigned drain_others(void)
 	unsigned drained = 0;
 
 	port_irq_restore(irq);
+	atomic_fetch_add_explicit(&handovers, 1, memory_order_relaxed);
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
 		/* acquire, both: pairs with the releases in mcache_online() and mcache_offline() */
 		struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_acquire);
@@ -73,6 +90,7 @@ static unsigned drain_others(void)
 		if (drain_other(cpu, cache))
 			drained++;
 	}
+	atomic_fetch_sub_explicit(&handovers, 1, memory_order_release);
 	return drained;
 }
 
@@ -287,7 +305,9 @@ void slate_flush(void)
 	onfree_poll(SIZE_MAX);
 	watch_drain();
 	mcache_drain();
-	if (port_irq_enabled())
+	if (port_irq_enabled()) {
+		wait_for_handovers();
 		drain_others();
+	}
 	mcache_drain_depots();
 }
