@@ -87,7 +87,9 @@ void *mcache_take_anyctx(unsigned class)
 		object = take_depot(class);
 	if (!object)
 		object = mcentral_try_take(class);
-	return object ? object : take_new(class, false);
+	if (!object)
+		object = take_new(class, false);
+	return object ? object : mcentral_try_take_spare(class);
 }
 
 void *mcache_take_anyctx_reserve(unsigned class)

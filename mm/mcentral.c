@@ -280,6 +280,16 @@ static unsigned take_afar(struct mcentral *central, unsigned here, void **out, u
 	return got;
 }
 
+/* No new span is to be had: what other CPUs have brought by now, or an object beside samples. */
+static unsigned take_rest(struct mcentral *central, unsigned here, void **out, unsigned n)
+{
+	unsigned got = take_some(central, here, out, n);
+
+	if (got == 0 && (out[0] = mcentral_take_spare(central->span_class)) != NULL)
+		got = 1;
+	return got;
+}
+
 static unsigned take(unsigned span_class, void **out, unsigned n,
 		     struct mspan *(*alloc)(unsigned span_class))
 {
@@ -298,9 +308,8 @@ static unsigned take(unsigned span_class, void **out, unsigned n,
 		}
 		struct mspan *span = span_new(central, alloc);
 
-		/* another CPU may have brought one, or objects */
 		if (!span)
-			return got + take_some(central, here, out + got, n - got);
+			return got + take_rest(central, here, out + got, n - got);
 		fresh_pages += span->pages;
 		got += add_span(central, span, out + got, n - got);
 	}

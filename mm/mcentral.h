@@ -108,6 +108,27 @@ void mcentral_list_span_locked(struct mcentral *central, struct mspan *span);
  */
 void *mcentral_take_sampled(unsigned span_class);
 
+/*
+ * The same out of those spans that are there, for whoever would get NULL otherwise, sample or not;
+ * _try_ for any context, where the lock may be busy. NULL: none has a free object.
+ */
+#if SLATE_PROFILE
+void *mcentral_take_spare(unsigned span_class);
+void *mcentral_try_take_spare(unsigned span_class);
+#else
+static inline void *mcentral_take_spare(unsigned span_class)
+{
+	(void)span_class;
+	return NULL;
+}
+
+static inline void *mcentral_try_take_spare(unsigned span_class)
+{
+	(void)span_class;
+	return NULL;
+}
+#endif
+
 /* The last of a class's spans of samples stays when it is empty: making one costs more than the
  * rest of a sample. */
 static inline bool mcentral_keeps_sampled_locked(const struct mcentral *central,

@@ -354,6 +354,42 @@ static void test_out_of_memory(void **state)
 	assert_int_equal(info().samples, info().samples_freed);
 }
 
+/* A span of samples has room beside its one sample: that is given out before anybody gets NULL. */
+static void test_room_beside_samples(void **state)
+{
+	static void *objects[1 << 13];
+	size_t spans, taken, n = 0;
+	void *sample;
+
+	(void)state;
+	host_boot(MIB, 4 * MIB);
+	slate_profile_rate(1);
+	sample = slate_alloc(1024);
+	slate_profile_rate(0);
+	assert_true(arena_span(virt_to_pfn(sample))->sampled);
+	while (n < 1 << 13 && (objects[n] = slate_alloc(1024)) != NULL)
+		n++;
+	mcentral_counts(2 * sizeclass_of(1024), &spans, &taken);
+	assert_int_equal(taken, spans * arena_span(virt_to_pfn(sample))->elem_count);
+	assert_int_equal(info().samples, 1);
+
+	/* the same in an NMI, which takes no samples */
+	while (!arena_span(virt_to_pfn(objects[n - 1]))->sampled)
+		slate_free(objects[--n]);
+	slate_free(objects[n - 1]);
+	nmi = true;
+	for (n--; n < 1 << 13 && (objects[n] = slate_alloc(1024)) != NULL;)
+		n++;
+	nmi = false;
+	mcentral_counts(2 * sizeclass_of(1024), &spans, &taken);
+	assert_int_equal(taken, spans * arena_span(virt_to_pfn(sample))->elem_count);
+
+	slate_free_bulk(objects, n);
+	slate_free(sample);
+	slate_flush();
+	assert_int_equal(slate_validate(), 0);
+}
+
 /* ---- Text ---- */
 
 struct text {
@@ -412,6 +448,7 @@ int main(void)
 		PROFILE(test_nmi_takes_no_sample),
 		PROFILE(test_nmi_frees_sample),
 		PROFILE(test_out_of_memory),
+		PROFILE(test_room_beside_samples),
 		PROFILE(test_dump),
 	};
 
