@@ -438,18 +438,12 @@ static void test_dump(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PROFILE(test_buckets_tell_who),
-		PROFILE(test_caller_without_backtrace),
-		PROFILE(test_samples_live_apart),
-		PROFILE(test_finalizers_of_samples),
-		PROFILE(test_double_free),
-		PROFILE(test_counts_with_plants),
-		PROFILE(test_handler_in_every_gap),
-		PROFILE(test_nmi_takes_no_sample),
-		PROFILE(test_nmi_frees_sample),
-		PROFILE(test_out_of_memory),
-		PROFILE(test_room_beside_samples),
-		PROFILE(test_dump),
+		PROFILE(test_buckets_tell_who),     PROFILE(test_caller_without_backtrace),
+		PROFILE(test_samples_live_apart),   PROFILE(test_finalizers_of_samples),
+		PROFILE(test_double_free),          PROFILE(test_counts_with_plants),
+		PROFILE(test_handler_in_every_gap), PROFILE(test_nmi_takes_no_sample),
+		PROFILE(test_nmi_frees_sample),     PROFILE(test_out_of_memory),
+		PROFILE(test_room_beside_samples),  PROFILE(test_dump),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
