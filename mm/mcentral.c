@@ -283,10 +283,12 @@ static unsigned take_afar(struct mcentral *central, unsigned here, void **out, u
 /* No new span is to be had: what other CPUs have brought by now, or an object beside samples. */
 static unsigned take_rest(struct mcentral *central, unsigned here, void **out, unsigned n)
 {
-	unsigned got = take_some(central, here, out, n);
+	unsigned long irq = mm_lock_acquire(&central->lock);
+	unsigned got = take_locked(central, here, out, n < TAKE_OBJECTS ? n : TAKE_OBJECTS);
 
-	if (got == 0 && (out[0] = mcentral_take_spare(central->span_class)) != NULL)
+	if (got == 0 && (out[0] = mcentral_spare_locked(central)) != NULL)
 		got = 1;
+	mm_lock_release(&central->lock, irq);
 	return got;
 }
 

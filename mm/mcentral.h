@@ -109,16 +109,16 @@ void mcentral_list_span_locked(struct mcentral *central, struct mspan *span);
 void *mcentral_take_sampled(unsigned span_class);
 
 /*
- * The same out of those spans that are there, for whoever would get NULL otherwise, sample or not;
- * _try_ for any context, where the lock may be busy. NULL: none has a free object.
+ * The same out of those spans that are there, for whoever would get NULL otherwise, sample or not.
+ * Under the class's lock; _try_, which may find that busy, for any context. NULL: no free object.
  */
 #if SLATE_PROFILE
-void *mcentral_take_spare(unsigned span_class);
+void *mcentral_spare_locked(struct mcentral *central);
 void *mcentral_try_take_spare(unsigned span_class);
 #else
-static inline void *mcentral_take_spare(unsigned span_class)
+static inline void *mcentral_spare_locked(struct mcentral *central)
 {
-	(void)span_class;
+	(void)central;
 	return NULL;
 }
 

@@ -48,14 +48,9 @@ static void *take_new(struct mcentral *central)
 	return object;
 }
 
-void *mcentral_take_spare(unsigned span_class)
+void *mcentral_spare_locked(struct mcentral *central)
 {
-	struct mcentral *central = mcentral_of(span_class);
-	unsigned long irq = mm_lock_acquire(&central->lock);
-	void *object = take_locked(central, first_locked(central));
-
-	mm_lock_release(&central->lock, irq);
-	return object;
+	return take_locked(central, first_locked(central));
 }
 
 void *mcentral_try_take_spare(unsigned span_class)
@@ -66,16 +61,19 @@ void *mcentral_try_take_spare(unsigned span_class)
 
 	if (!mm_lock_try(&central->lock, &irq))
 		return NULL;
-	object = take_locked(central, first_locked(central));
+	object = mcentral_spare_locked(central);
 	mm_lock_release(&central->lock, irq);
 	return object;
 }
 
 void *mcentral_take_sampled(unsigned span_class)
 {
-	void *object = mcentral_take_spare(span_class);
+	struct mcentral *central = mcentral_of(span_class);
+	unsigned long irq = mm_lock_acquire(&central->lock);
+	void *object = mcentral_spare_locked(central);
 
-	return object ? object : take_new(mcentral_of(span_class));
+	mm_lock_release(&central->lock, irq);
+	return object ? object : take_new(central);
 }
 
 static void drop(struct mcentral *central)
