@@ -40,20 +40,48 @@ static void count(_Atomic size_t *counter, size_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/* Looks at what other CPUs have let go and a third one is sending home. */
-#define HANDOVER_PATIENCE 1000000u
+/* Looks at what some CPU is sending home. */
+#define SENDING_PATIENCE 1000000u
 
-static _Atomic unsigned handovers; /* (a) release when one ends, acquire by who waits */
+/*
+ * CPUs that send home what is no CPU's any more: others' caches, or depots.
+ * (a) release when one ends, acquire by who waits.
+ */
+static _Atomic unsigned senders;
 
-/* What this CPU has let go is home afterwards, as if it had sent it itself. Interrupts are enabled,
- * so that whoever is waited for gets its answers. */
-static void wait_for_handovers(void)
+static void sending_begin(void)
 {
-	for (unsigned i = 0; i < HANDOVER_PATIENCE; i++) {
-		if (atomic_load_explicit(&handovers, memory_order_acquire) == 0)
+	atomic_fetch_add_explicit(&senders, 1, memory_order_relaxed);
+}
+
+static void sending_end(void)
+{
+	/* release: pairs with the acquire in wait_for_senders() */
+	atomic_fetch_sub_explicit(&senders, 1, memory_order_release);
+}
+
+/* Interrupts are enabled, so that whoever is waited for gets its answers. */
+static void wait_for_senders(void)
+{
+	for (unsigned i = 0; i < SENDING_PATIENCE; i++) {
+		if (atomic_load_explicit(&senders, memory_order_acquire) == 0)
 			return;
 		port_relax();
 	}
+}
+
+static void drain_depots(void)
+{
+	sending_begin();
+	mcache_drain_depots();
+	sending_end();
+}
+
+static void poll_depots(void)
+{
+	sending_begin();
+	mcache_poll_depots();
+	sending_end();
 }
 
 /* False: it could not be reached, or went away in the middle. */
@@ -71,7 +99,17 @@ static bool drain_other(unsigned cpu, const struct mcache *cache)
 	return true;
 }
 
-/* Returns how many other CPUs were drained. */
+static void drain_here(void)
+{
+	mcache_drain();
+	drain_depots();
+}
+
+/*
+ * Returns how many other CPUs were drained. Who has taken over frees that NMIs deferred finishes
+ * them into its own caches: it is waited for before it is drained, and this one, having done the
+ * same, drains itself.
+ */
 static unsigned drain_others(void)
 {
 	unsigned long irq = port_irq_save();
@@ -79,7 +117,8 @@ static unsigned drain_others(void)
 	unsigned drained = 0;
 
 	port_irq_restore(irq);
-	atomic_fetch_add_explicit(&handovers, 1, memory_order_relaxed);
+	wait_for_senders();
+	sending_begin();
 	for (unsigned cpu = 0; cpu < SLATE_MAX_CPUS; cpu++) {
 		/* acquire, both: pairs with the releases in mcache_online() and mcache_offline() */
 		struct mcache *cache = atomic_load_explicit(&mcaches[cpu], memory_order_acquire);
@@ -90,7 +129,9 @@ static unsigned drain_others(void)
 		if (drain_other(cpu, cache))
 			drained++;
 	}
-	atomic_fetch_sub_explicit(&handovers, 1, memory_order_release);
+	sending_end();
+	if (drained > 0)
+		drain_here();
 	return drained;
 }
 
@@ -107,7 +148,7 @@ static bool step_own(void)
 
 static bool step_depots(void)
 {
-	mcache_drain_depots();
+	drain_depots();
 	count(&counts.depot_drains, 1);
 	return true;
 }
@@ -135,7 +176,7 @@ static bool step_shrink(struct reclaim *reclaim, bool patient)
 		return false;
 	/* what they freed lies in caches */
 	mcache_drain();
-	mcache_drain_depots();
+	drain_depots();
 	return true;
 }
 
@@ -257,7 +298,7 @@ static void poll_node(unsigned node)
 		count(&counts.low_nodes, 1);
 	} else if (state == LOW_ASKED && free < marks.high_pages && port_irq_enabled() &&
 		   move(node, LOW_ASKED, LOW_SHRUNK)) {
-		mcache_drain_depots();
+		drain_depots();
 		shrinker_run(marks.high_pages - free);
 	} else if (state != LOW_NOT && free >= marks.high_pages) {
 		move(node, state, LOW_NOT);
@@ -293,21 +334,19 @@ void slate_poll(void)
 	deferred_run();
 	largecache_poll();
 	if (port_irq_enabled())
-		mcache_poll_depots();
+		poll_depots();
 	scavenger_poll();
 	reclaim_poll();
 	onfree_poll(FINALIZERS_A_POLL);
 }
 
+/* What this CPU has freed is home afterwards, whoever had it. */
 void slate_flush(void)
 {
 	deferred_run();
 	onfree_poll(SIZE_MAX);
 	watch_drain();
-	mcache_drain();
-	if (port_irq_enabled()) {
-		wait_for_handovers();
+	drain_here();
+	if (port_irq_enabled())
 		drain_others();
-	}
-	mcache_drain_depots();
 }

@@ -88,6 +88,9 @@ void host_irq_set(bool enabled);
  * disabled. */
 void host_irq_hook(void (*fn)(void));
 
+/* A program that defines it sees each port_relax() that its threads call. */
+void host_relaxes(void) __attribute__((weak));
+
 /* ---- Guard pages ---- */
 
 /* Can the port take pages away for guards? Not after host_reset(). */

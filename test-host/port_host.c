@@ -238,6 +238,8 @@ bool port_irq_enabled(void)
 
 void port_relax(void)
 {
+	if (host_relaxes)
+		host_relaxes();
 	host_cpu_serve();
 	sched_yield();
 }

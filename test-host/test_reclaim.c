@@ -156,6 +156,21 @@ static void others_hand_over_all_kinds(void **state)
 	assert_int_equal(largecache_total(&mcaches[1]->large), 0);
 }
 
+/* They are finished into the magazines of whoever asked, who may want frames. */
+static void others_deferred_frees_go_home(void **state)
+{
+	(void)state;
+	host_cpu_set(1);
+	objects[0] = slate_alloc(BYTES);
+	nmi = true;
+	slate_free(objects[0]);
+	nmi = false;
+	host_cpu_set(0);
+	assert_true(step(OTHERS, 0));
+	assert_int_equal(stats().cached_objects, 0);
+	assert_int_equal(stats().objects, 0);
+}
+
 /* Else its next slow path would do all that once more. */
 static void who_was_drained_need_not_drain(void **state)
 {
@@ -463,6 +478,7 @@ int main(void)
 		STEP(own_frees_that_an_nmi_deferred),
 		STEP(others_are_counted),
 		STEP(others_hand_over_all_kinds),
+		STEP(others_deferred_frees_go_home),
 		STEP(who_was_drained_need_not_drain),
 		STEP(nobody_else_is_no_step),
 		STEP(others_are_asked),
