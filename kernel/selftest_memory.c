@@ -5,6 +5,7 @@
  */
 #include <stdatomic.h>
 
+#include <slate/profile.h>
 #include <slate/slate.h>
 
 #include "arch/arch.h"
@@ -111,6 +112,15 @@ void selftest_memory_clean_up(void)
 	hoard_release(&hoard);
 }
 
+/* For each object, and a red zone in debug builds; else where samples are taken every few bytes. */
+static bool has_records(void)
+{
+	struct slate_profile_info profile;
+
+	slate_profile_info(&profile);
+	return SLATE_DEBUG || (profile.rate_bytes > 0 && profile.rate_bytes < 1024);
+}
+
 static void objects_to_the_last(size_t size_bytes)
 {
 	size_t before;
@@ -122,8 +132,8 @@ static void objects_to_the_last(size_t size_bytes)
 	count = take_objects(size_bytes);
 	/* Small spans fill 7/8 of what was free; longer runs find it in pieces. */
 	room = before * SLATE_PAGE_SIZE / slate_good_size(size_bytes);
-	if (SLATE_DEBUG)
-		CHECK(count >= room / 16); /* each has a record and a red zone */
+	if (has_records())
+		CHECK(count >= room / 16);
 	else
 		CHECK(count >= (size_bytes <= SLATE_PAGE_SIZE ? room - room / 8 : room / 2));
 	CHECK(!slate_alloc(size_bytes));
