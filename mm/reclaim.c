@@ -51,6 +51,8 @@ static _Atomic unsigned senders;
 
 static void sending_begin(void)
 {
+	/* relaxed: who finds a depot or a cache empty has seen what came before, by the depot's
+	 * lock or the call on its CPU */
 	atomic_fetch_add_explicit(&senders, 1, memory_order_relaxed);
 }
 
@@ -320,6 +322,7 @@ void reclaim_reset(void)
 
 	for (unsigned i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		atomic_store_explicit(counters[i], 0, memory_order_relaxed);
+	atomic_store_explicit(&senders, 0, memory_order_relaxed);
 	for (unsigned node = 0; node < SLATE_MAX_NODES; node++)
 		atomic_store_explicit(&lowness[node], LOW_NOT, memory_order_relaxed);
 }
