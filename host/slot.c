@@ -21,6 +21,7 @@
 
 #include "lib/spinlock.h"
 #include "mm/magazine.h"
+#include "mm/mheap.h"
 #include "mm/percpu.h"
 
 #define SLOT_SHARED (SLATE_MAX_CPUS - 1u)
@@ -284,6 +285,30 @@ void slot_counting(bool on)
 
 /* ---- The end of a thread ---- */
 
+/* One node: SLATE_MAX_NODES is 1 here. */
+static size_t idle_pages(void)
+{
+	struct pagealloc *pa = &mheaps[0].pages;
+	unsigned long irq = mm_lock_acquire(&pa->lock);
+	size_t idle = pa->free_pages - pagealloc_released_locked(pa);
+
+	mm_lock_release(&pa->lock, irq);
+	return idle;
+}
+
+/*
+ * Turns give back a bounded part, one thread at a time, and the last thread that frees may be the
+ * last to come by here for long. Who finds another one at it leaves the rest to that one.
+ */
+static void give_back_surplus(void)
+{
+	size_t idle;
+
+	do {
+		idle = idle_pages();
+	} while (idle > RETAIN_PAGES + RETAIN_PAGES / 4 && slate_scavenge(idle - RETAIN_PAGES) > 0);
+}
+
 static void thread_ended(void *arg)
 {
 	unsigned number = slot_number;
@@ -292,6 +317,7 @@ static void thread_ended(void *arg)
 	if (number == SLOT_NO)
 		return;
 	come_in(&slots[number]);
+	give_back_surplus();
 	slate_cpu_offline();
 	slots[number].online = false;
 	slot_fast = &slot_none;
