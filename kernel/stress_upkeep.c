@@ -5,6 +5,8 @@
  */
 #include <stdatomic.h>
 
+#include <slate/config.h>
+
 #include "arch/arch.h"
 #include "kernel/hotplug.h"
 #include "kernel/smp.h"
@@ -161,7 +163,8 @@ void stress_upkeep(struct hand *hand, unsigned cpu, uint64_t turn)
 		slate_poll();
 		hand->did[STRESS_POLL]++;
 	}
-	if (at % NMI_TURNS == 0)
+	/* with interrupts masked instead, an NMI must not touch a magazine (port_in_nmi()) */
+	if (SLATE_PROTECT == SLATE_PROTECT_RSEQ && at % NMI_TURNS == 0)
 		send_nmi(cpu, turn);
 	if (at % FLUSH_TURNS == 1) {
 		slate_flush();
