@@ -46,6 +46,14 @@ void depot_init(struct depot *depot, unsigned limit)
 	set_count(depot, 0);
 }
 
+void depot_set_limit(struct depot *depot, unsigned limit)
+{
+	unsigned long irq = mm_lock_acquire(&depot->lock);
+
+	depot->limit = limit;
+	mm_lock_release(&depot->lock, irq);
+}
+
 bool depot_push(struct depot *depot, struct magazine *mag, struct magazine **empty)
 {
 	unsigned long irq = mm_lock_acquire(&depot->lock);

@@ -17,14 +17,21 @@
 struct depot {
 	struct mm_lock lock;    /* RANK_MCENTRAL */
 	_Atomic unsigned count; /* (lock) magazines held; (a) relaxed: read by statistics */
-	unsigned limit;         /* (const) of count */
+	unsigned limit;         /* (lock) of count */
 	unsigned low;           /* (lock) least count since the last turn */
 	bool touched;           /* (lock) anything came or went since then */
 	struct magazine *full;  /* (lock) newest first, chained through their slots 0 */
 	struct magazine *empty; /* (lock) likewise */
 };
 
+/* Once, while nobody else looks at it. */
 void depot_init(struct depot *depot, unsigned limit);
+
+/*
+ * It is another class's from now on, and empty. Its lock stays: CPUs that look through all depots
+ * may hold it, or wait for it.
+ */
+void depot_set_limit(struct depot *depot, unsigned limit);
 
 /*
  * Leave a full magazine; false when the depot holds its limit. *empty becomes one in return, with

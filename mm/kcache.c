@@ -239,9 +239,8 @@ struct slate_cache *slate_cache_create(const struct slate_cache_params *params)
 	cache->size_bytes = params->size_bytes;
 #endif
 	cache->front = (struct slate_cache){MCACHE_TAKE + class, MCACHE_GIVE + class};
-	mm_lock_init(&cache->lock, RANK_STACK_POOL);
 	spanclass_typed[class - SPANCLASS_TYPED] = plan;
-	mcentral_init_typed(class, params->constructor);
+	mcentral_set_typed(class, params->constructor);
 	mcache_enable(class);
 	return &cache->front;
 }
@@ -298,8 +297,11 @@ void kcache_reset(void)
 	mm_lock_init(&cache_list, RANK_KCACHE_LIST);
 	fixalloc_init(&blocks, "cache reserve", sizeof(struct reserve_block),
 		      _Alignof(struct reserve_block));
-	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++)
+	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++) {
 		kcaches[i] = (struct kcache){.taken = false};
+		/* for good: leak scans go through all places */
+		mm_lock_init(&kcaches[i].lock, RANK_STACK_POOL);
+	}
 	if (!SLATE_TINY)
 		return;
 
@@ -307,5 +309,4 @@ void kcache_reset(void)
 
 	tiny->taken = true;
 	tiny->name = "tiny objects";
-	mm_lock_init(&tiny->lock, RANK_STACK_POOL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mcache.c (level 7) - the slow paths of the per-CPU caches: exchange, refill, flush.
+ * mcache.c (level 7) - the slow paths of the per-CPU caches: exchange and refill.
  *
  * Exchange with hysteresis. When take runs dry, the give magazine becomes the take magazine, and
  * one with few objects is topped up to half. When give is full, the two change places only if take
@@ -52,8 +52,11 @@ _Thread_local struct mcache *percpu_thread_cache;
 static struct fixalloc magazines;
 static struct depot depots[MCACHE_RUN_END];
 static struct depot typed_depots[SPANCLASS_TYPED_COUNT];
-/* (const) from mcache_enable() on; 0: the class has no magazines */
-static uint16_t capacity[MCACHE_ENTRIES];
+/*
+ * (const) from mcache_enable() to mcache_disable(); 0: the class has no magazines. (a) relaxed: who
+ * looks through all classes may see it too late, and finds nothing.
+ */
+static _Atomic uint16_t capacity[MCACHE_ENTRIES];
 
 struct depot *mcache_depot(unsigned class)
 {
@@ -62,7 +65,12 @@ struct depot *mcache_depot(unsigned class)
 
 unsigned mcache_capacity(unsigned class)
 {
-	return capacity[class];
+	return atomic_load_explicit(&capacity[class], memory_order_relaxed);
+}
+
+static void set_capacity(unsigned class, unsigned cap)
+{
+	atomic_store_explicit(&capacity[class], (uint16_t)cap, memory_order_relaxed);
 }
 
 static unsigned clamp(size_t value, unsigned low, unsigned high)
@@ -74,11 +82,11 @@ static unsigned clamp(size_t value, unsigned low, unsigned high)
  * rare. */
 static unsigned refill_level(unsigned class)
 {
+	unsigned cap = mcache_capacity(class);
+
 	if (mcache_is_stack(class))
-		return clamp(capacity[class] / 2u, 1, STACK_REFILL);
-	return capacity[class] <= REFILL_MIN       ? capacity[class]
-	       : capacity[class] <= 2 * REFILL_MIN ? REFILL_MIN
-						   : (capacity[class] + 1u) / 2;
+		return clamp(cap / 2, 1, STACK_REFILL);
+	return cap <= REFILL_MIN ? cap : cap <= 2 * REFILL_MIN ? REFILL_MIN : (cap + 1) / 2;
 }
 
 /*
@@ -142,23 +150,28 @@ void mcache_enable(unsigned class)
 	size_t bytes = class == PAGECLASS_FRAME ? DEPOT_FRAME_BYTES : DEPOT_OBJECT_BYTES;
 	size_t depth = bytes / (cap * mcache_object_bytes(class));
 
-	capacity[class] = (uint16_t)cap;
+	set_capacity(class, (unsigned)cap);
 	mcache_exchange_offset[class] =
 		(uint16_t)((MAGAZINE_CAP_MAX - cap + refill_level(class) - 1) * sizeof(void *));
 	mcache_half_offset[class] = (uint16_t)((MAGAZINE_CAP_MAX - cap + cap / 2) * sizeof(void *));
 	mcache_empty_offset[class] = (uint16_t)((MAGAZINE_CAP_MAX - cap) * sizeof(void *));
-	depot_init(mcache_depot(class), clamp(depth, 2, SLATE_DEPOT_MAGAZINES));
+	depot_set_limit(mcache_depot(class), clamp(depth, 2, SLATE_DEPOT_MAGAZINES));
 }
 
 void mcache_disable(unsigned class)
 {
-	capacity[class] = 0;
+	set_capacity(class, 0);
 }
 
 void mcache_init(void)
 {
 	fixalloc_init(&magazines, "magazine", MAGAZINE_BYTES, MAGAZINE_BYTES);
-	memset(capacity, 0, sizeof(capacity));
+	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++)
+		set_capacity(class, 0);
+	for (unsigned class = 0; class < MCACHE_RUN_END; class ++)
+		depot_init(&depots[class], 0);
+	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++)
+		depot_init(&typed_depots[i], 0);
 	for (unsigned class = 2; class <= PAGECLASS_FRAME; class ++)
 		mcache_enable(class);
 	for (unsigned class = MCACHE_STACK; class < MCACHE_RUN_END; class ++)
@@ -246,10 +259,13 @@ bool mcache_magazine_is_free(const struct magazine *mag)
 	return fixalloc_has_free(&magazines, mag);
 }
 
-/* Send home what a detached magazine holds; returns its empty top. */
+/*
+ * Send home what a detached magazine holds; returns its empty top. As long as it holds any its
+ * class stays what it is; of an empty one the typed cache may be gone.
+ */
 magtop_t mcache_magazine_flush(unsigned class, magtop_t top, const char *call)
 {
-	unsigned count = magazine_count(top, capacity[class]);
+	unsigned count = *top ? magazine_count(top, mcache_capacity(class)) : 0;
 
 	if (count > 0)
 		mcache_source_give(class, top - count + 1, count, call);
@@ -278,16 +294,6 @@ void mcache_put_back(enum mcache_side side, unsigned class, magtop_t top)
 	put_back_exposed(side, class, top);
 }
 
-/* Also where a trace was switched on in the middle, after this CPU was drained perhaps. */
-static __attribute__((noinline)) void drain_class(unsigned class)
-{
-	magtop_t take = plant_detach(class);
-	magtop_t give = percpu_detach(MCACHE_GIVE, class);
-
-	mcache_magazine_delete(mcache_magazine_flush(class, take, "slate_free"));
-	mcache_magazine_delete(mcache_magazine_flush(class, give, "slate_free"));
-}
-
 static bool drain_is_wanted(void)
 {
 	unsigned long irq = port_irq_save();
@@ -297,6 +303,12 @@ static bool drain_is_wanted(void)
 	port_irq_restore(irq);
 	/* relaxed: a hint that comes late is honoured at the next slow path */
 	return drained != atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed);
+}
+
+void mcache_drain_if_wanted(void)
+{
+	if (drain_is_wanted())
+		mcache_drain();
 }
 
 static void count_event(size_t offset)
@@ -317,7 +329,7 @@ static void count_event(size_t offset)
  * is empty. */
 static magtop_t top_up(unsigned class, magtop_t top)
 {
-	unsigned count = magazine_count(top, capacity[class]);
+	unsigned count = magazine_count(top, mcache_capacity(class));
 	unsigned goal;
 
 	/* no magazine is attached while a trace is on */
@@ -335,7 +347,7 @@ static magtop_t top_up(unsigned class, magtop_t top)
 
 		if (!mag)
 			return top;
-		top = magazine_empty(mag, capacity[class]);
+		top = magazine_empty(mag, mcache_capacity(class));
 	}
 	goal = refill_goal(class, count);
 	if (count < goal)
@@ -369,8 +381,9 @@ static void *refill(unsigned class, magtop_t take)
 		plant_undo(take);
 		mcache_put_back(MCACHE_TAKE, class, take);
 	}
+	/* it may have been switched on in the middle, after this CPU was drained perhaps */
 	if (trace_is_on())
-		drain_class(class);
+		mcache_drain_class(class);
 	if (object || is_sample)
 		return object ? object : MCACHE_SAMPLE;
 	/* No magazine to be had: one object straight from its source. */
@@ -460,7 +473,7 @@ static magtop_t make_room(unsigned class, magtop_t give, const char *call)
 	magtop_t take = plant_detach(class);
 	struct magazine *mag = NULL;
 
-	if (magazine_count(take, capacity[class]) <= capacity[class] / 2u) {
+	if (magazine_count(take, mcache_capacity(class)) <= mcache_capacity(class) / 2) {
 		mcache_put_back(MCACHE_TAKE, class, give);
 		if (take != MAGAZINE_DUMMY)
 			return take;
@@ -471,7 +484,7 @@ static magtop_t make_room(unsigned class, magtop_t give, const char *call)
 	}
 	if (!mag)
 		mag = magazine_new();
-	return mag ? magazine_empty(mag, capacity[class]) : MAGAZINE_DUMMY;
+	return mag ? magazine_empty(mag, mcache_capacity(class)) : MAGAZINE_DUMMY;
 }
 
 void mcache_give_slow(unsigned class, void *object, const char *call)
@@ -495,7 +508,7 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 		struct magazine *mag = trace_is_on() ? NULL : magazine_new();
 
 		if (mag)
-			top = magazine_empty(mag, capacity[class]);
+			top = magazine_empty(mag, mcache_capacity(class));
 	} else if (magazine_is_full(top)) {
 		count_event(offsetof(struct mcache, flushes));
 		top = make_room(class, top, call);
@@ -507,83 +520,7 @@ void mcache_give_slow(unsigned class, void *object, const char *call)
 	*++top = object;
 	mcache_put_back(MCACHE_GIVE, class, top);
 	if (trace_is_on())
-		drain_class(class);
-}
-
-/* ---- Drain ---- */
-
-size_t mcache_drain_asked(void)
-{
-	/* relaxed: a request that comes later than this is the next one */
-	return atomic_load_explicit(&mcache_drain_wanted, memory_order_relaxed);
-}
-
-void mcache_note_drained(size_t asked)
-{
-	unsigned long irq;
-
-	/* release: pairs with the acquire in mcache_drain_if_wanted() and in statistics */
-	atomic_store_explicit(&percpu_hold(&irq)->drained, asked, memory_order_release);
-	percpu_let_go(irq);
-}
-
-/* A task that changes its CPU in the middle has drained parts of two; then neither is
- * counted as drained. */
-void mcache_drain(void)
-{
-	size_t wanted = mcache_drain_asked();
-	unsigned long irq = port_irq_save();
-	struct mcache *cache = percpu_cache();
-
-	port_irq_restore(irq);
-	if (SLATE_PROFILE)
-		plant_forget();
-	if (SLATE_TINY)
-		tiny_drain();
-	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
-		if (mcache_has_magazines(class))
-			drain_class(class);
-	}
-	mcache_pages_flush("slate_flush");
-	largecache_drain();
-	irq = port_irq_save();
-	if (cache == percpu_cache())
-		mcache_note_drained(wanted);
-	port_irq_restore(irq);
-}
-
-void mcache_drain_if_wanted(void)
-{
-	if (drain_is_wanted())
-		mcache_drain();
-}
-
-void mcache_ask_drain(void)
-{
-	atomic_fetch_add_explicit(&mcache_drain_wanted, 1, memory_order_relaxed);
-}
-
-void mcache_return_depot(unsigned class, unsigned n)
-{
-	struct depot *depot = mcache_depot(class);
-	struct magazine *mag;
-
-	while (n-- > 0 && (mag = depot_pop(depot, NULL)) != NULL)
-		mcache_magazine_delete(
-			mcache_magazine_flush(class, &mag->slot[MAGAZINE_CAP_MAX], "slate_free"));
-	/* the empty ones are no more than that needed */
-	while (depot_count(depot) == 0 && (mag = depot_pop_empty(depot)) != NULL)
-		fixalloc_free(&magazines, mag);
-}
-
-void mcache_drain_depots(void)
-{
-	for (unsigned class = 0; class < MCACHE_ENTRIES; class ++) {
-		if (mcache_has_magazines(class))
-			mcache_return_depot(class, ~0u);
-	}
-	if (SLATE_PROFILE)
-		mcentral_drop_sampled();
+		mcache_drain_class(class);
 }
 
 void mcache_reset(void)

@@ -15,13 +15,12 @@
 
 static _Atomic unsigned depot_class; /* (a) relaxed: whose turn it is, near enough */
 
-/* Send the newer half of a detached magazine home. */
+/* Send the newer half of a detached magazine home, which holds some. */
 static magtop_t magazine_halve(unsigned class, magtop_t top)
 {
 	unsigned n = (magazine_count(top, mcache_capacity(class)) + 1) / 2;
 
-	if (n > 0)
-		mcache_source_give(class, top - n + 1, n, "slate_poll");
+	mcache_source_give(class, top - n + 1, n, "slate_poll");
 	return top - n;
 }
 
@@ -37,7 +36,10 @@ static bool return_stack(enum mcache_side side, unsigned class)
 	return any;
 }
 
-/* Returns whether anything went home. */
+/*
+ * Returns whether anything went home. An empty magazine is not attached again: its typed cache may
+ * have gone while it was detached, and nobody would find it.
+ */
 static bool return_idle(unsigned class)
 {
 	if (mcache_is_stack(class))
@@ -47,17 +49,21 @@ static bool return_idle(unsigned class)
 		return true;
 
 	magtop_t give = percpu_detach(MCACHE_GIVE, class);
+	bool any = *give;
 
-	if (magazine_count(give, mcache_capacity(class)) > 0) {
-		mcache_magazine_delete(mcache_magazine_flush(class, give, "slate_poll"));
+	mcache_magazine_delete(mcache_magazine_flush(class, give, "slate_poll"));
+	if (any)
 		return true;
-	}
-	mcache_put_back(MCACHE_GIVE, class, give);
 
 	magtop_t take = plant_detach(class);
-	bool any = magazine_count(take, mcache_capacity(class)) > 0;
 
-	mcache_put_back(MCACHE_TAKE, class, magazine_halve(class, take));
+	any = *take;
+	if (any)
+		take = magazine_halve(class, take);
+	if (*take)
+		mcache_put_back(MCACHE_TAKE, class, take);
+	else
+		mcache_magazine_delete(take);
 	return any;
 }
 

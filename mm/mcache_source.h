@@ -48,6 +48,9 @@ void mcache_magazine_delete(magtop_t top);
 bool mcache_magazine_is_free(const struct magazine *mag);
 void mcache_put_back(enum mcache_side side, unsigned class, magtop_t top);
 
+/* What this CPU's magazines of one class hold goes home. */
+void mcache_drain_class(unsigned class);
+
 /* A class's depot; send at most n of its magazines home. */
 struct depot *mcache_depot(unsigned class);
 void mcache_return_depot(unsigned class, unsigned n);

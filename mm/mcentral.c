@@ -60,10 +60,12 @@ static void partial_init(struct mcentral_partial *partial)
 
 static void central_init(struct mcentral *central, unsigned span_class)
 {
+	struct spanclass class = spanclass_get(span_class);
+
 	mm_lock_init(&central->lock, RANK_MCENTRAL);
 	central->span_class = (uint8_t)span_class;
-	central->page_class = spanclass_get(span_class).page_class;
-	central->fill_shift = 0;
+	central->page_class = class.page_class;
+	central->fill_shift = fill_shift(class.elems);
 	partial_init(&central->partial);
 	list_init(&central->full);
 	list_init(&central->isolated);
@@ -75,21 +77,23 @@ static void central_init(struct mcentral *central, unsigned span_class)
 
 void mcentral_init_all(void)
 {
-	for (unsigned i = 0; i <= PAGECLASS_SPAN_LAST; i++) {
+	for (unsigned i = 0; i <= PAGECLASS_SPAN_LAST; i++)
 		central_init(&mcentrals[i], i);
-		mcentrals[i].fill_shift = fill_shift(sizeclass_elems[i >> 1]);
-	}
 	for (unsigned i = 0; i < SPANCLASS_TYPED_COUNT; i++)
 		central_init(&typed_centrals[i], SPANCLASS_TYPED + i);
 }
 
-void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object))
+/* Who looks through all classes may hold the lock, or wait for it: it stays. */
+void mcentral_set_typed(unsigned span_class, void (*constructor)(void *object))
 {
 	struct mcentral *central = mcentral_of(span_class);
+	struct spanclass class = spanclass_get(span_class);
+	unsigned long irq = mm_lock_acquire(&central->lock);
 
-	central_init(central, span_class);
-	central->fill_shift = fill_shift(spanclass_get(span_class).elems);
+	central->page_class = class.page_class;
+	central->fill_shift = fill_shift(class.elems);
 	central->constructor = constructor;
+	mm_lock_release(&central->lock, irq);
 }
 
 /* ---- Nodes ---- */
@@ -533,54 +537,7 @@ void mcentral_mark_special(struct mspan *span, pfn_t pfn)
 	}
 }
 
-/* ---- Removal ---- */
-
-void mcentral_isolate(unsigned span_class, unsigned node, pfn_t pfn)
-{
-	struct mcentral *central = mcentral_of(span_class);
-	unsigned long irq = mm_lock_acquire(&central->lock);
-	struct mheap_live live;
-	unsigned allocated;
-	/* With objects out, and none can come home now, it is on a list of ours and stays there. */
-	struct mspan *span = mheap_live_span(node, pfn, arena_class(pfn), &live, &allocated) &&
-					     live.span_class == span_class && allocated > 0
-				     ? arena_span(pfn)
-				     : NULL;
-
-	if (span && !span->isolated) {
-		list_remove(&span->link);
-		list_insert_back(&central->isolated, &span->link);
-		span->isolated = true;
-		if (spanclass_is_size(span_class))
-			arena_set_class(virt_to_pfn((void *)span->base), span->pages,
-					PAGECLASS_SLOW);
-	}
-	mm_lock_release(&central->lock, irq);
-}
-
-void mcentral_restore(unsigned span_class)
-{
-	struct mcentral *central = mcentral_of(span_class);
-	struct list *link;
-
-	do {
-		unsigned long irq = mm_lock_acquire(&central->lock);
-
-		link = list_pop_front(&central->isolated);
-		if (link) {
-			struct mspan *span = list_entry(link, struct mspan, link);
-
-			span->isolated = false;
-			/* frames with records stay marked, the others of their span until a record
-			 * of theirs changes */
-			if (!span->specials && !span->sampled)
-				arena_set_class(virt_to_pfn((void *)span->base), span->pages,
-						span->page_class);
-			mcentral_list_span_locked(central, span);
-		}
-		mm_lock_release(&central->lock, irq);
-	} while (link);
-}
+/* ---- Figures ---- */
 
 void mcentral_counts(unsigned span_class, size_t *spans, size_t *objects)
 {

@@ -75,8 +75,8 @@ void mcentral_add_node(unsigned node);
 /* Where the class's partial spans of a node are listed. The caller holds the lock. */
 struct mcentral_partial *mcentral_partial_of(struct mcentral *central, unsigned node);
 
-/* A typed cache's. Its spanclass_typed[] entry is set. */
-void mcentral_init_typed(unsigned span_class, void (*constructor)(void *object));
+/* From now on a typed cache's; it has no spans, and its spanclass_typed[] entry is set. */
+void mcentral_set_typed(unsigned span_class, void (*constructor)(void *object));
 
 /*
  * Take up to n objects of the class; returns how many, 0 when there is no memory. When the spans

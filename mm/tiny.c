@@ -41,7 +41,7 @@ void tiny_init(void)
 		.align_pages = 1,
 		.page_class = PAGECLASS_TINY,
 	};
-	mcentral_init_typed(SPANCLASS_TINY, NULL);
+	mcentral_set_typed(SPANCLASS_TINY, NULL);
 	mcache_enable(SPANCLASS_TINY);
 }
 

@@ -36,7 +36,7 @@ $(BUILD)/lib/mem.o: FILE_CFLAGS := $(MEM_CFLAGS)
 
 # What runs at start-up, now and then, for a report or on a walk over everything: small before fast.
 COLD := mm/anyctx mm/callstack mm/config mm/deferred mm/evidence mm/evidence_text mm/framemap mm/handover mm/heapmap mm/init \
-	mm/kcache mm/mark mm/markcycle mm/markroots mm/marksweep mm/mcache_anyctx mm/mcache_poll mm/mcache_walk mm/mcentral_sampled mm/memmap mm/memmap_lint mm/memmap_sweep \
+	mm/kcache mm/mark mm/markcycle mm/markroots mm/marksweep mm/mcache_anyctx mm/mcache_poll mm/mcache_walk mm/mcentral_isolate mm/mcentral_sampled mm/memmap mm/memmap_lint mm/memmap_sweep \
 	mm/memrange mm/mheap_try mm/mmdebug mm/numa mm/pagealloc_check mm/pagealloc_isolate \
 	mm/pagealloc_release mm/pagealloc_try mm/profile_dump mm/removal mm/report mm/roots \
 	mm/scavenger mm/shrinker mm/sizes mm/stats mm/trace mm/tracer mm/validate mm/whois mm/zeroer lib/printf

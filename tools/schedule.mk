@@ -19,12 +19,12 @@ SCHED_CFLAGS := -std=gnu11 -D_GNU_SOURCE -I. -Iinclude -O2 -fno-pie -fno-common 
 # TSan's instrumentation tells of plain accesses (sched_access.c takes the calls); the library itself is not linked.
 SCHED_MM_CFLAGS := $(SCHED_CFLAGS) -fsanitize=thread --param=tsan-instrument-func-entry-exit=0 \
 	-include test-host/schedule/sched_atomic.h
-# The allocator's variables in sections of their own, for the snapshot; a name that machine.c looks at.
+# The allocator's variables in sections of their own, for the snapshot; names that machine.c and sched_access.c look at.
 SCHED_OBJCOPY := objcopy --rename-section .data=mm_data --rename-section .bss=mm_bss \
-	--globalize-symbol=magazines
+	--globalize-symbol=magazines --globalize-symbol=capacity
 SCHED_PLANT := python3 test-host/schedule/plant.py
 
-$(eval $(call stamp,$(SCHED_DIR)/flags,$(HOST_CC) $$(SCHED_MM_CFLAGS) $$(SCHED_MM) $$(SCHED_SRCS)))
+$(eval $(call stamp,$(SCHED_DIR)/flags,$(HOST_CC) $$(SCHED_MM_CFLAGS) $$(SCHED_OBJCOPY) $$(SCHED_MM) $$(SCHED_SRCS)))
 
 $(SCHED_MM_OBJS): $(SCHED_DIR)/%.o: %.c $(SCHED_DIR)/flags
 	@mkdir -p $(@D)

@@ -44,6 +44,7 @@ static struct own {
 	struct magazine magazines[4];
 	struct fixalloc fixed;
 	struct shadow_thing named; /* misused: freed by several */
+	struct slate_cache *cache; /* typed */
 	bool asked;                /* all caches shall be drained, and none was used since */
 	unsigned finals;           /* finalizers that were set, ... */
 	unsigned finalized;        /* ... and that have run */
@@ -437,6 +438,35 @@ void op_online(unsigned argument)
 	sched_interruptible(true);
 }
 
+/* ---- Typed caches ---- */
+
+void op_cache_make(unsigned argument)
+{
+	const struct slate_cache_params params = {"passing", FIXED_BYTES, 0, NULL};
+
+	(void)argument;
+	own.cache = slate_cache_create(&params);
+	if (!own.cache)
+		sched_fail("no typed cache");
+}
+
+void op_cache_end(unsigned argument)
+{
+	(void)argument;
+	if (slate_cache_destroy(own.cache) != SLATE_OK)
+		sched_fail("a typed cache without objects does not go");
+	own.cache = NULL;
+}
+
+void op_cache_stats(unsigned argument)
+{
+	struct slate_class_stats stats;
+
+	(void)argument;
+	if (slate_class_stats(SPANCLASS_TYPED + 1, &stats) && stats.objects > 0)
+		sched_fail("%zu objects of a typed cache that has none", stats.objects);
+}
+
 /* ---- Looking ---- */
 
 /* Any address may be asked for: the answer is a struct of some span, or NULL. */
@@ -695,6 +725,8 @@ void ops_finish(void)
 
 	check_asked();
 	uneat();
+	if (own.cache)
+		op_cache_end(0);
 	for (unsigned i = 0; i < SHADOW_SLOTS; i++) {
 		struct shadow_thing thing = shadow_take(i);
 

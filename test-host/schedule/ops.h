@@ -60,7 +60,10 @@ op_fn op_online;
 op_fn op_probe; /* arena_span() of that frame of the first op_span() */
 op_fn op_stats; /* cached objects of a size are no more than there can be */
 op_fn op_validate;
-op_fn op_depot_push; /* into the test's own depot, from the slot */
+op_fn op_cache_make; /* a typed cache, where there is none; it stays without objects */
+op_fn op_cache_end;
+op_fn op_cache_stats; /* of its class, or what will be its class */
+op_fn op_depot_push;  /* into the test's own depot, from the slot */
 op_fn op_depot_pop;
 op_fn op_fix_alloc;     /* from the test's own fixalloc */
 op_fn op_no_large;      /* freed large objects are not kept */

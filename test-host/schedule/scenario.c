@@ -199,6 +199,22 @@ static const struct scenario table[] = {
 		.cpus = 1,
 	},
 	{
+		/* one class, two lives, and somebody who looks through all depots */
+		.name = "typed-depot",
+		.prepare = {S(cache_make, 0)},
+		.program = {{S(cache_end, 0), S(cache_make, 0)}, {S(depots, 0)}},
+		.buffers = true,
+		.cut = CUT_ALL,
+	},
+	{
+		.name = "typed-stats",
+		.prepare = {S(cache_make, 0)},
+		.program = {{S(cache_end, 0), S(cache_make, 0)},
+			    {S(cache_stats, 0), S(cache_stats, 0)}},
+		.buffers = true,
+		.cut = CUT_ALL,
+	},
+	{
 		.name = "largecache",
 		/* 0 and 20 go to a bin, whence 2 comes, to be the hot one */
 		.prepare = {S(alloc, LARGE + 20), S(alloc, LARGE + 0)},

@@ -2,6 +2,7 @@
 /* sched_access.c - what the allocator does to memory, and to locks: each access is a point. */
 #include <string.h>
 
+#include "mm/mcache.h"
 #include "test-host/schedule/sched_cpu.h"
 #include "test-host/schedule/state.h"
 
@@ -20,9 +21,21 @@ static uint64_t value_of(const void *value, unsigned size_bytes)
 	return number;
 }
 
+/*
+ * Of mcache.c: every drain looks at it, for each class, and only a typed cache that comes or goes
+ * writes it. That a look is old by the time it matters is tried at the next point as well.
+ */
+extern uint16_t capacity[MCACHE_ENTRIES];
+
+static bool is_no_point(const volatile void *place)
+{
+	return (uintptr_t)place - (uintptr_t)capacity < sizeof(capacity);
+}
+
 void sched_load(const volatile void *place, void *value, unsigned size_bytes, memory_order order)
 {
-	sched_point(SCHED_AT_LOAD, place, size_bytes, EXPLORE_READ);
+	if (!is_no_point(place))
+		sched_point(SCHED_AT_LOAD, place, size_bytes, EXPLORE_READ);
 	if (sched.current->buffer.count == 0) {
 		memcpy(value, (const void *)(uintptr_t)place, size_bytes);
 		return;
@@ -127,6 +140,22 @@ static void lock_taken(struct spinlock *lock)
 	sched.steps++;
 	if (sched.active)
 		buffer_drain(&sched.current->buffer);
+}
+
+/* Another CPU that comes to it may hold it, or wait for it, in some schedule. */
+static bool is_used_elsewhere(const struct spinlock *lock)
+{
+	return lock->held || (!explore_is_random() &&
+			      explore_shared(lock, 1, sched.current->number, EXPLORE_WRITE));
+}
+
+void sched_lock_init(struct spinlock *lock)
+{
+	sched_point(SCHED_AT_STORE, lock, 1, EXPLORE_WRITE);
+	if (sched.active && is_used_elsewhere(lock))
+		sched_fail("a lock that another CPU uses is initialised");
+	state_note(lock, sizeof(*lock));
+	lock->held = 0;
 }
 
 void sched_lock(struct spinlock *lock)

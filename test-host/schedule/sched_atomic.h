@@ -121,13 +121,14 @@ struct spinlock {
 		0, 0  \
 	}
 
+void sched_lock_init(struct spinlock *lock);
 void sched_lock(struct spinlock *lock);
 bool sched_try(struct spinlock *lock);
 void sched_unlock(struct spinlock *lock);
 
 static inline void spinlock_init(struct spinlock *lock)
 {
-	lock->held = 0;
+	sched_lock_init(lock);
 }
 
 static inline void spinlock_acquire(struct spinlock *lock)
