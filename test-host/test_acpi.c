@@ -11,122 +11,29 @@
 #include <cmocka.h>
 
 #include "boot/acpi.h"
+#include "test-host/acpi_build.h"
 #include "test-host/bootphys.h"
-
-#define RSDP 0xf59e0u
-#define XSDT 0x7fe2000u
-#define RSDT 0x7fe2800u
-#define MADT 0x7fe3000u
-#define SRAT 0x7fe4000u
-#define SLIT 0x7fe5000u
-#define FADT 0x7fe6000u
-#define DSDT 0x7fe7000u
-#define FACS 0x7fe8000u
 
 static struct boot_info *info;
 static uint8_t *rsdp;
 
-/* Make the bytes sum to 0 by the one at sum_at. */
-static void sum(uint8_t *bytes, size_t size_bytes, size_t sum_at)
-{
-	uint8_t total = 0;
-
-	bytes[sum_at] = 0;
-	for (size_t i = 0; i < size_bytes; i++)
-		total = (uint8_t)(total + bytes[i]);
-	bytes[sum_at] = (uint8_t)-total;
-}
-
-static uint8_t *table_add(uint64_t pa, const char *signature, uint32_t size_bytes)
-{
-	uint8_t *table = bootphys_add(pa, size_bytes);
-
-	memcpy(table, signature, 4);
-	put32(table + 4, size_bytes);
-	return table;
-}
-
-static void table_sum(uint8_t *table)
-{
-	sum(table, le32(table + 4), 9);
-}
-
-/* A root table of count pointers. */
-static void root_add(uint64_t pa, const char *signature, unsigned entry_bytes,
-		     const uint64_t *entries, unsigned count)
-{
-	uint8_t *root = table_add(pa, signature, 36 + entry_bytes * count);
-
-	for (unsigned i = 0; i < count; i++) {
-		if (entry_bytes == 8)
-			put64(root + 36 + 8 * i, entries[i]);
-		else
-			put32(root + 36 + 4 * i, (uint32_t)entries[i]);
-	}
-	table_sum(root);
-}
-
-static void rsdp_sum(void)
-{
-	sum(rsdp, 20, 8);
-	sum(rsdp, 36, 32);
-}
-
-static const uint64_t all_tables[] = {SRAT, MADT, SLIT, FADT};
-
-/* A root pointer of ACPI 2.0, an XSDT and an RSDT that both name all tables; the SRAT first. */
 static int set_up(void **state)
 {
 	(void)state;
 	info = bootphys_reset();
-	rsdp = bootphys_add(RSDP, 36);
-	memcpy(rsdp, "RSD PTR ", 8);
-	rsdp[15] = 2;
-	put32(rsdp + 16, RSDT);
-	put32(rsdp + 20, 36);
-	put64(rsdp + 24, XSDT);
-	rsdp_sum();
-	root_add(XSDT, "XSDT", 8, all_tables, 4);
-	root_add(RSDT, "RSDT", 4, all_tables, 4);
+	rsdp = acpi_build_roots();
 	return 0;
-}
-
-static void lapic(uint8_t *record, uint8_t id, uint32_t flags)
-{
-	record[0] = 0;
-	record[1] = 8;
-	record[3] = id;
-	put32(record + 4, flags);
-}
-
-static void x2apic(uint8_t *record, uint32_t id, uint32_t flags)
-{
-	record[0] = 9;
-	record[1] = 16;
-	put32(record + 4, id);
-	put32(record + 8, flags);
-}
-
-/* A MADT with count enabled CPUs 0, 1, ... */
-static uint8_t *madt_add(unsigned count)
-{
-	uint8_t *madt = table_add(MADT, "APIC", 44 + 8 * count);
-
-	for (unsigned i = 0; i < count; i++)
-		lapic(madt + 44 + 8 * i, (uint8_t)i, 1);
-	table_sum(madt);
-	return madt;
 }
 
 static bool parse(void)
 {
-	return acpi_parse(info, RSDP, bootphys_at);
+	return acpi_parse(info, ACPI_RSDP, bootphys_at);
 }
 
 static void cpus(void **state)
 {
 	(void)state;
-	madt_add(4);
+	acpi_build_madt(4);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 4);
 	for (unsigned i = 0; i < 4; i++)
@@ -135,11 +42,11 @@ static void cpus(void **state)
 
 static void disabled_cpus_do_not_count(void **state)
 {
-	uint8_t *madt = madt_add(3);
+	uint8_t *madt = acpi_build_madt(3);
 
 	(void)state;
-	lapic(madt + 44 + 8, 1, 0);
-	table_sum(madt);
+	acpi_build_lapic(madt + 44 + 8, 1, 0);
+	acpi_build_table_sum(madt);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 2);
 	assert_int_equal(info->cpus[1].hw_id, 2);
@@ -147,23 +54,23 @@ static void disabled_cpus_do_not_count(void **state)
 
 static void broadcast_id_is_no_cpu(void **state)
 {
-	uint8_t *madt = madt_add(2);
+	uint8_t *madt = acpi_build_madt(2);
 
 	(void)state;
-	lapic(madt + 44 + 8, 0xff, 1);
-	table_sum(madt);
+	acpi_build_lapic(madt + 44 + 8, 0xff, 1);
+	acpi_build_table_sum(madt);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 1);
 }
 
 static void x2apic_cpus(void **state)
 {
-	uint8_t *madt = table_add(MADT, "APIC", 44 + 32);
+	uint8_t *madt = acpi_build_table(ACPI_MADT, "APIC", 44 + 32);
 
 	(void)state;
-	x2apic(madt + 44, 0x12345, 1);
-	x2apic(madt + 60, 0x300, 0);
-	table_sum(madt);
+	acpi_build_x2apic(madt + 44, 0x12345, 1);
+	acpi_build_x2apic(madt + 60, 0x300, 0);
+	acpi_build_table_sum(madt);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 1);
 	assert_int_equal(info->cpus[0].hw_id, 0x12345);
@@ -171,12 +78,12 @@ static void x2apic_cpus(void **state)
 
 static void a_cpu_named_twice_counts_once(void **state)
 {
-	uint8_t *madt = table_add(MADT, "APIC", 44 + 8 + 16);
+	uint8_t *madt = acpi_build_table(ACPI_MADT, "APIC", 44 + 8 + 16);
 
 	(void)state;
-	lapic(madt + 44, 7, 1);
-	x2apic(madt + 52, 7, 1);
-	table_sum(madt);
+	acpi_build_lapic(madt + 44, 7, 1);
+	acpi_build_x2apic(madt + 52, 7, 1);
+	acpi_build_table_sum(madt);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 1);
 }
@@ -184,7 +91,7 @@ static void a_cpu_named_twice_counts_once(void **state)
 static void more_cpus_than_room(void **state)
 {
 	(void)state;
-	madt_add(BOOT_MAX_CPUS + 6);
+	acpi_build_madt(BOOT_MAX_CPUS + 6);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, BOOT_MAX_CPUS);
 	assert_int_equal(info->cpus_dropped, 6);
@@ -192,13 +99,13 @@ static void more_cpus_than_room(void **state)
 
 static void unknown_records_are_stepped_over(void **state)
 {
-	uint8_t *madt = table_add(MADT, "APIC", 44 + 12 + 8);
+	uint8_t *madt = acpi_build_table(ACPI_MADT, "APIC", 44 + 12 + 8);
 
 	(void)state;
 	madt[44] = 1; /* an I/O APIC */
 	madt[45] = 12;
-	lapic(madt + 56, 3, 1);
-	table_sum(madt);
+	acpi_build_lapic(madt + 56, 3, 1);
+	acpi_build_table_sum(madt);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 1);
 	assert_int_equal(info->cpus[0].hw_id, 3);
@@ -210,10 +117,10 @@ static void record_of_length_zero_ends_the_list(void **state)
 
 	for (size_t i = 0; i < sizeof(lengths); i++) {
 		set_up(state);
-		uint8_t *madt = madt_add(3);
+		uint8_t *madt = acpi_build_madt(3);
 
 		madt[44 + 8 + 1] = lengths[i];
-		table_sum(madt);
+		acpi_build_table_sum(madt);
 		assert_true(parse());
 		assert_int_equal(info->cpu_count, 1);
 	}
@@ -221,29 +128,29 @@ static void record_of_length_zero_ends_the_list(void **state)
 
 static void record_longer_than_the_table(void **state)
 {
-	uint8_t *madt = madt_add(2);
+	uint8_t *madt = acpi_build_madt(2);
 
 	(void)state;
 	madt[44 + 8 + 1] = 9;
-	table_sum(madt);
+	acpi_build_table_sum(madt);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 1);
 }
 
 static void record_too_short_for_its_kind(void **state)
 {
-	uint8_t *madt = table_add(MADT, "APIC", 44 + 6);
+	uint8_t *madt = acpi_build_table(ACPI_MADT, "APIC", 44 + 6);
 
 	(void)state;
 	madt[45] = 6;
-	table_sum(madt);
+	acpi_build_table_sum(madt);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 0);
 }
 
 static void table_with_a_wrong_sum_is_passed_over(void **state)
 {
-	uint8_t *madt = madt_add(2);
+	uint8_t *madt = acpi_build_madt(2);
 
 	(void)state;
 	madt[9] ^= 1;
@@ -253,7 +160,7 @@ static void table_with_a_wrong_sum_is_passed_over(void **state)
 
 static void table_longer_than_memory(void **state)
 {
-	uint8_t *madt = madt_add(2);
+	uint8_t *madt = acpi_build_madt(2);
 
 	(void)state;
 	put32(madt + 4, 44 + 17);
@@ -263,7 +170,7 @@ static void table_longer_than_memory(void **state)
 
 static void table_shorter_than_its_header(void **state)
 {
-	uint8_t *madt = madt_add(2);
+	uint8_t *madt = acpi_build_madt(2);
 
 	(void)state;
 	put32(madt + 4, 35);
@@ -274,7 +181,7 @@ static void table_shorter_than_its_header(void **state)
 static void root_pointer_must_be_right(void **state)
 {
 	(void)state;
-	madt_add(1);
+	acpi_build_madt(1);
 	assert_false(acpi_parse(info, 0, bootphys_at));
 	assert_false(acpi_parse(info, 0x1234, bootphys_at));
 	rsdp[8]++;
@@ -287,21 +194,21 @@ static void root_pointer_must_be_right(void **state)
 static void old_root_pointer_takes_the_rsdt(void **state)
 {
 	(void)state;
-	madt_add(2);
-	bootphys_cut(RSDP, 20);
-	rsdp = (uint8_t *)(uintptr_t)bootphys_at(RSDP, 20);
+	acpi_build_madt(2);
+	bootphys_cut(ACPI_RSDP, 20);
+	rsdp = (uint8_t *)(uintptr_t)bootphys_at(ACPI_RSDP, 20);
 	rsdp[15] = 0;
-	sum(rsdp, 20, 8);
+	acpi_build_sum(rsdp, 20, 8);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 2);
 }
 
 static void broken_xsdt_falls_back_to_the_rsdt(void **state)
 {
-	uint8_t *xsdt = (uint8_t *)(uintptr_t)bootphys_at(XSDT, 36);
+	uint8_t *xsdt = (uint8_t *)(uintptr_t)bootphys_at(ACPI_XSDT, 36);
 
 	(void)state;
-	madt_add(2);
+	acpi_build_madt(2);
 	xsdt[9]++;
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 2);
@@ -312,55 +219,26 @@ static void no_root_table_at_all(void **state)
 	(void)state;
 	put64(rsdp + 24, 0);
 	put32(rsdp + 16, 0x99);
-	rsdp_sum();
+	acpi_build_rsdp_sum(rsdp);
 	assert_false(parse());
 }
 
 static void table_under_another_name(void **state)
 {
-	uint8_t *madt = madt_add(2);
+	uint8_t *madt = acpi_build_madt(2);
 
 	(void)state;
 	memcpy(madt, "CIPA", 4);
-	table_sum(madt);
+	acpi_build_table_sum(madt);
 	assert_true(parse());
 	assert_int_equal(info->cpu_count, 0);
-}
-
-/* CPU 0 in node 1, CPU 1 in node 2, memory in nodes 0, 1 (disabled) and 2. */
-static uint8_t *srat_add(void)
-{
-	uint8_t *srat = table_add(SRAT, "SRAT", 48 + 16 + 24 + 3 * 40);
-	uint8_t *record = srat + 48;
-
-	record[0] = 0;
-	record[1] = 16;
-	record[2] = 1;
-	put32(record + 4, 1);
-	record += 16;
-	record[0] = 2;
-	record[1] = 24;
-	put32(record + 4, 2);
-	put32(record + 8, 1);
-	put32(record + 12, 1);
-	record += 24;
-	for (unsigned i = 0; i < 3; i++, record += 40) {
-		record[0] = 1;
-		record[1] = 40;
-		put32(record + 2, i);
-		put64(record + 8, (uint64_t)i << 31);
-		put64(record + 16, 1ull << 31);
-		put32(record + 28, i != 1);
-	}
-	table_sum(srat);
-	return srat;
 }
 
 static void nodes(void **state)
 {
 	(void)state;
-	srat_add();
-	madt_add(2);
+	acpi_build_srat();
+	acpi_build_madt(2);
 	assert_true(parse());
 	assert_int_equal(info->cpus[0].node, 1);
 	assert_int_equal(info->cpus[1].node, 2);
@@ -373,14 +251,14 @@ static void nodes(void **state)
 /* Proximity domains have 32 bits; we have SLATE_MAX_NODES. */
 static void nodes_out_of_range(void **state)
 {
-	uint8_t *srat = srat_add();
+	uint8_t *srat = acpi_build_srat();
 
 	(void)state;
 	srat[48 + 9] = 1; /* domain 257 */
 	put32(srat + 48 + 16 + 4, 0xffffffff);
 	put32(srat + 48 + 40 + 2, SLATE_MAX_NODES);
-	table_sum(srat);
-	madt_add(2);
+	acpi_build_table_sum(srat);
+	acpi_build_madt(2);
 	assert_true(parse());
 	assert_int_equal(info->cpus[0].node, 0);
 	assert_int_equal(info->cpus[1].node, 0);
@@ -389,7 +267,7 @@ static void nodes_out_of_range(void **state)
 
 static void memory_record_too_short(void **state)
 {
-	uint8_t *srat = table_add(SRAT, "SRAT", 48 + 40);
+	uint8_t *srat = acpi_build_table(ACPI_SRAT, "SRAT", 48 + 40);
 
 	(void)state;
 	srat[48] = 1;
@@ -397,26 +275,15 @@ static void memory_record_too_short(void **state)
 	put64(srat + 48 + 16, 0x1000);
 	put32(srat + 48 + 28, 1);
 	srat[48 + 30 + 1] = 10;
-	table_sum(srat);
+	acpi_build_table_sum(srat);
 	assert_true(parse());
 	assert_int_equal(info->map.node_count, 0);
-}
-
-static uint8_t *slit_add(unsigned count)
-{
-	uint8_t *slit = table_add(SLIT, "SLIT", 44 + count * count);
-
-	put64(slit + 36, count);
-	for (unsigned i = 0; i < count * count; i++)
-		slit[44 + i] = (uint8_t)(10 + i);
-	table_sum(slit);
-	return slit;
 }
 
 static void distances(void **state)
 {
 	(void)state;
-	slit_add(3);
+	acpi_build_slit(3);
 	assert_true(parse());
 	assert_int_equal(info->node_distance[0][0], 10);
 	assert_int_equal(info->node_distance[2][1], 17);
@@ -426,7 +293,7 @@ static void distances(void **state)
 static void distances_of_more_nodes_than_room(void **state)
 {
 	(void)state;
-	slit_add(SLATE_MAX_NODES + 2);
+	acpi_build_slit(SLATE_MAX_NODES + 2);
 	assert_true(parse());
 	assert_int_equal(info->node_distance[1][0], 10 + SLATE_MAX_NODES + 2);
 }
@@ -437,10 +304,10 @@ static void distances_with_an_absurd_count(void **state)
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		set_up(state);
-		uint8_t *slit = slit_add(3);
+		uint8_t *slit = acpi_build_slit(3);
 
 		put64(slit + 36, counts[i]);
-		table_sum(slit);
+		acpi_build_table_sum(slit);
 		assert_true(parse());
 		assert_int_equal(info->node_distance[0][0], 0);
 	}
@@ -448,24 +315,24 @@ static void distances_with_an_absurd_count(void **state)
 
 static void tables_in_usable_memory_are_reserved(void **state)
 {
-	uint8_t *fadt = table_add(FADT, "FACP", 148);
-	uint8_t *facs = bootphys_add(FACS, 64);
+	uint8_t *fadt = acpi_build_table(ACPI_FADT, "FACP", 148);
+	uint8_t *facs = bootphys_add(ACPI_FACS, 64);
 
 	(void)state;
-	madt_add(1);
+	acpi_build_madt(1);
 	memcpy(facs, "FACS", 4);
-	table_sum(table_add(DSDT, "DSDT", 100));
-	put32(fadt + 36, FACS);
-	put64(fadt + 140, DSDT);
-	table_sum(fadt);
+	acpi_build_table_sum(acpi_build_table(ACPI_DSDT, "DSDT", 100));
+	put32(fadt + 36, ACPI_FACS);
+	put64(fadt + 140, ACPI_DSDT);
+	acpi_build_table_sum(fadt);
 	slate_memmap_add(&info->map, 0, 0x8000000, SLATE_RANGE_USABLE, "e820");
 	assert_true(parse());
-	assert_int_equal(bootphys_count(info, RSDP, 36, SLATE_RANGE_ACPI_RECLAIM), 1);
-	assert_int_equal(bootphys_count(info, XSDT, 68, SLATE_RANGE_ACPI_RECLAIM), 1);
-	assert_int_equal(bootphys_count(info, MADT, 52, SLATE_RANGE_ACPI_RECLAIM), 1);
-	assert_int_equal(bootphys_count(info, FADT, 148, SLATE_RANGE_ACPI_RECLAIM), 1);
-	assert_int_equal(bootphys_count(info, DSDT, 100, SLATE_RANGE_ACPI_RECLAIM), 1);
-	assert_int_equal(bootphys_count(info, FACS, 64, SLATE_RANGE_ACPI_NVS), 1);
+	assert_int_equal(bootphys_count(info, ACPI_RSDP, 36, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, ACPI_XSDT, 68, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, ACPI_MADT, 52, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, ACPI_FADT, 148, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, ACPI_DSDT, 100, SLATE_RANGE_ACPI_RECLAIM), 1);
+	assert_int_equal(bootphys_count(info, ACPI_FACS, 64, SLATE_RANGE_ACPI_NVS), 1);
 }
 
 /* The id of a virtio-mmio device, and a memory descriptor so many bytes behind it. */
@@ -482,8 +349,8 @@ static uint8_t *device_at(uint8_t *aml, size_t gap, uint32_t base)
 
 static void virtio_devices_of_the_dsdt(void **state)
 {
-	uint8_t *fadt = table_add(FADT, "FACP", 148);
-	uint8_t *dsdt = table_add(DSDT, "DSDT", 400);
+	uint8_t *fadt = acpi_build_table(ACPI_FADT, "FACP", 148);
+	uint8_t *dsdt = acpi_build_table(ACPI_DSDT, "DSDT", 400);
 	uint8_t *at = dsdt + 40;
 
 	(void)state;
@@ -493,9 +360,9 @@ static void virtio_devices_of_the_dsdt(void **state)
 	/* no descriptor near; and an id that the table's end cuts off */
 	memcpy(at, "LNRO0005", 9);
 	memcpy(dsdt + 400 - 8, "LNRO0005", 8);
-	put64(fadt + 140, DSDT);
-	table_sum(dsdt);
-	table_sum(fadt);
+	put64(fadt + 140, ACPI_DSDT);
+	acpi_build_table_sum(dsdt);
+	acpi_build_table_sum(fadt);
 	assert_true(parse());
 	assert_int_equal(info->virtio_count, 2);
 	assert_true(info->virtio[0] == 0xfeb00e00);
@@ -509,16 +376,16 @@ static void a_descriptor_at_the_end_of_the_dsdt(void **state)
 		uint32_t size_bytes = 36 + 9 + 12 - cut;
 
 		set_up(state);
-		uint8_t *fadt = table_add(FADT, "FACP", 148);
-		uint8_t *dsdt = table_add(DSDT, "DSDT", size_bytes);
+		uint8_t *fadt = acpi_build_table(ACPI_FADT, "FACP", 148);
+		uint8_t *dsdt = acpi_build_table(ACPI_DSDT, "DSDT", size_bytes);
 		uint8_t aml[21];
 
 		memset(aml, 0, sizeof(aml));
 		device_at(aml, 0, 0xfeb00000);
 		memcpy(dsdt + 36, aml, sizeof(aml) - cut);
-		put64(fadt + 140, DSDT);
-		table_sum(dsdt);
-		table_sum(fadt);
+		put64(fadt + 140, ACPI_DSDT);
+		acpi_build_table_sum(dsdt);
+		acpi_build_table_sum(fadt);
 		assert_true(parse());
 		assert_int_equal(info->virtio_count, 1 - cut);
 	}
@@ -527,7 +394,7 @@ static void a_descriptor_at_the_end_of_the_dsdt(void **state)
 static void tables_elsewhere_need_no_entry(void **state)
 {
 	(void)state;
-	madt_add(1);
+	acpi_build_madt(1);
 	slate_memmap_add(&info->map, 0, 0x100000, SLATE_RANGE_RESERVED, "e820");
 	assert_true(parse());
 	assert_int_equal(info->map.count, 1);
@@ -536,7 +403,7 @@ static void tables_elsewhere_need_no_entry(void **state)
 static void root_pointer_is_found_in_the_bios_area(void **state)
 {
 	(void)state;
-	assert_int_equal(acpi_find_rsdp(bootphys_at), RSDP);
+	assert_int_equal(acpi_find_rsdp(bootphys_at), ACPI_RSDP);
 	rsdp[8]++;
 	assert_int_equal(acpi_find_rsdp(bootphys_at), 0);
 }
@@ -555,21 +422,21 @@ static void root_pointer_is_found_in_the_ebda(void **state)
 /* Wrong bits whose sums are right again: what a checksum does not catch. */
 static void flipped_bits(void **state)
 {
-	static const uint64_t tables[] = {XSDT, MADT, SRAT, SLIT};
+	static const uint64_t tables[] = {ACPI_XSDT, ACPI_MADT, ACPI_SRAT, ACPI_SLIT};
 
 	for (unsigned t = 0; t < 4; t++) {
 		uint32_t size_bytes = 1;
 
 		for (uint32_t bit = 0; bit < size_bytes * 8; bit++) {
 			set_up(state);
-			madt_add(2);
-			srat_add();
-			slit_add(2);
+			acpi_build_madt(2);
+			acpi_build_srat();
+			acpi_build_slit(2);
 			uint8_t *table = (uint8_t *)(uintptr_t)bootphys_at(tables[t], 36);
 
 			size_bytes = le32(table + 4);
 			table[bit / 8] ^= (uint8_t)(1u << bit % 8);
-			sum(table, size_bytes, bit / 8 == 9 ? 8 : 9);
+			acpi_build_sum(table, size_bytes, bit / 8 == 9 ? 8 : 9);
 			parse();
 		}
 	}
@@ -577,14 +444,14 @@ static void flipped_bits(void **state)
 
 static void truncated(void **state)
 {
-	static const uint64_t tables[] = {RSDP, XSDT, MADT, SRAT, SLIT};
+	static const uint64_t tables[] = {ACPI_RSDP, ACPI_XSDT, ACPI_MADT, ACPI_SRAT, ACPI_SLIT};
 
 	for (unsigned t = 0; t < 5; t++) {
 		for (uint32_t length = 0; length < 200; length++) {
 			set_up(state);
-			madt_add(2);
-			srat_add();
-			slit_add(2);
+			acpi_build_madt(2);
+			acpi_build_srat();
+			acpi_build_slit(2);
 			if (bootphys_at(tables[t], length))
 				bootphys_cut(tables[t], length);
 			parse();
