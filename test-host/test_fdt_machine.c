@@ -11,42 +11,29 @@
 #include <cmocka.h>
 
 #include "boot/fdt_machine.h"
-#include "test-host/fdt_build.h"
+#include "test-host/fdt_fixture.h"
 
-static struct fdt_build build;
 static struct fdt_machine machine;
-static uint8_t *blob;
-static size_t blob_bytes;
 
 static int set_up(void **state)
 {
-	(void)state;
-	fdt_build_start(&build);
 	machine = (struct fdt_machine){0};
-	blob = NULL;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	free(blob);
-	return 0;
+	return fdt_set_up(state);
 }
 
 static void fill(void)
 {
 	struct fdt fdt;
 
-	if (!blob)
-		blob = fdt_build_finish(&build, &blob_bytes);
-	assert_true(fdt_open(&fdt, blob, blob_bytes));
+	if (!fdt_blob)
+		fdt_blob = fdt_build_finish(&fdt_tree, &fdt_blob_bytes);
+	assert_true(fdt_open(&fdt, fdt_blob, fdt_blob_bytes));
 	fdt_machine_fill(&fdt, &machine);
 }
 
 static void fill_machine(unsigned gic_version)
 {
-	blob = fdt_build_machine(gic_version, &blob_bytes);
+	fdt_blob = fdt_build_machine(gic_version, &fdt_blob_bytes);
 	fill();
 }
 
@@ -99,8 +86,8 @@ static void virtio_behind_a_bus(void **state)
 static void empty_tree_has_no_devices(void **state)
 {
 	(void)state;
-	fdt_build_begin(&build, "");
-	fdt_build_end(&build);
+	fdt_build_begin(&fdt_tree, "");
+	fdt_build_end(&fdt_tree);
 	fill();
 	assert_int_equal(machine.psci, FDT_PSCI_NONE);
 	assert_int_equal(machine.gic_version, 0);
@@ -111,13 +98,13 @@ static void empty_tree_has_no_devices(void **state)
 static void old_psci_names_its_functions(void **state)
 {
 	(void)state;
-	fdt_build_begin(&build, "");
-	fdt_build_begin(&build, "psci");
-	fdt_build_string(&build, "compatible", "arm,psci");
-	fdt_build_string(&build, "method", "hvc");
-	FDT_CELLS(&build, "cpu_on", 0x95c1ba60);
-	fdt_build_end(&build);
-	fdt_build_end(&build);
+	fdt_build_begin(&fdt_tree, "");
+	fdt_build_begin(&fdt_tree, "psci");
+	fdt_build_string(&fdt_tree, "compatible", "arm,psci");
+	fdt_build_string(&fdt_tree, "method", "hvc");
+	FDT_CELLS(&fdt_tree, "cpu_on", 0x95c1ba60);
+	fdt_build_end(&fdt_tree);
+	fdt_build_end(&fdt_tree);
 	fill();
 	assert_int_equal(machine.psci, FDT_PSCI_HVC);
 	assert_int_equal(machine.psci_cpu_on, 0x95c1ba60);
@@ -125,27 +112,27 @@ static void old_psci_names_its_functions(void **state)
 
 static void build_uart(const char *name, uint32_t base)
 {
-	fdt_build_begin(&build, name);
-	fdt_build_string(&build, "compatible", "arm,pl011");
-	FDT_CELLS(&build, "reg", 0, base, 0x1000);
-	fdt_build_end(&build);
+	fdt_build_begin(&fdt_tree, name);
+	fdt_build_string(&fdt_tree, "compatible", "arm,pl011");
+	FDT_CELLS(&fdt_tree, "reg", 0, base, 0x1000);
+	fdt_build_end(&fdt_tree);
 }
 
 /* Two UARTs and a stdout-path; alias "serial0" is the second. */
 static void build_uarts(const char *stdout_path)
 {
-	fdt_build_begin(&build, "");
+	fdt_build_begin(&fdt_tree, "");
 	build_uart("uart@1000", 0x1000);
 	build_uart("uart@2000", 0x2000);
-	fdt_build_begin(&build, "aliases");
-	fdt_build_string(&build, "serial0", "/uart@2000");
-	fdt_build_end(&build);
+	fdt_build_begin(&fdt_tree, "aliases");
+	fdt_build_string(&fdt_tree, "serial0", "/uart@2000");
+	fdt_build_end(&fdt_tree);
 	if (stdout_path) {
-		fdt_build_begin(&build, "chosen");
-		fdt_build_string(&build, "stdout-path", stdout_path);
-		fdt_build_end(&build);
+		fdt_build_begin(&fdt_tree, "chosen");
+		fdt_build_string(&fdt_tree, "stdout-path", stdout_path);
+		fdt_build_end(&fdt_tree);
 	}
-	fdt_build_end(&build);
+	fdt_build_end(&fdt_tree);
 	fill();
 }
 
@@ -187,13 +174,13 @@ static void uart_first_if_alias_is_unknown(void **state)
 static void disabled_device_is_none(void **state)
 {
 	(void)state;
-	fdt_build_begin(&build, "");
-	fdt_build_begin(&build, "uart@1000");
-	fdt_build_string(&build, "compatible", "arm,pl011");
-	FDT_CELLS(&build, "reg", 0, 0x1000, 0x1000);
-	fdt_build_string(&build, "status", "disabled");
-	fdt_build_end(&build);
-	fdt_build_end(&build);
+	fdt_build_begin(&fdt_tree, "");
+	fdt_build_begin(&fdt_tree, "uart@1000");
+	fdt_build_string(&fdt_tree, "compatible", "arm,pl011");
+	FDT_CELLS(&fdt_tree, "reg", 0, 0x1000, 0x1000);
+	fdt_build_string(&fdt_tree, "status", "disabled");
+	fdt_build_end(&fdt_tree);
+	fdt_build_end(&fdt_tree);
 	fill();
 	assert_int_equal(machine.uart.size_bytes, 0);
 }
@@ -205,18 +192,18 @@ static void build_bus(const uint32_t *ranges, size_t cells)
 
 	for (size_t i = 0; i < cells; i++)
 		fdt_put32(bytes + 4 * i, ranges[i]);
-	fdt_build_begin(&build, "");
-	fdt_build_begin(&build, "bus");
-	FDT_CELLS(&build, "#address-cells", 1);
-	FDT_CELLS(&build, "#size-cells", 1);
+	fdt_build_begin(&fdt_tree, "");
+	fdt_build_begin(&fdt_tree, "bus");
+	FDT_CELLS(&fdt_tree, "#address-cells", 1);
+	FDT_CELLS(&fdt_tree, "#size-cells", 1);
 	if (ranges)
-		fdt_build_bytes(&build, "ranges", bytes, cells * 4);
-	fdt_build_begin(&build, "uart@1000");
-	fdt_build_string(&build, "compatible", "arm,pl011");
-	FDT_CELLS(&build, "reg", 0x1000, 0x1000);
-	fdt_build_end(&build);
-	fdt_build_end(&build);
-	fdt_build_end(&build);
+		fdt_build_bytes(&fdt_tree, "ranges", bytes, cells * 4);
+	fdt_build_begin(&fdt_tree, "uart@1000");
+	fdt_build_string(&fdt_tree, "compatible", "arm,pl011");
+	FDT_CELLS(&fdt_tree, "reg", 0x1000, 0x1000);
+	fdt_build_end(&fdt_tree);
+	fdt_build_end(&fdt_tree);
+	fdt_build_end(&fdt_tree);
 	fill();
 }
 
@@ -266,16 +253,16 @@ static void bus_with_a_cut_range(void **state)
 static void gic_without_its_second_window_is_none(void **state)
 {
 	(void)state;
-	fdt_build_begin(&build, "");
-	fdt_build_begin(&build, "intc@1000");
-	fdt_build_string(&build, "compatible", "arm,gic-400");
-	FDT_CELLS(&build, "reg", 0, 0x1000, 0x1000);
-	fdt_build_end(&build);
-	fdt_build_begin(&build, "intc@2000");
-	fdt_build_string(&build, "compatible", "arm,gic-v3");
-	FDT_CELLS(&build, "reg", 0, 0x2000, 0x1000);
-	fdt_build_end(&build);
-	fdt_build_end(&build);
+	fdt_build_begin(&fdt_tree, "");
+	fdt_build_begin(&fdt_tree, "intc@1000");
+	fdt_build_string(&fdt_tree, "compatible", "arm,gic-400");
+	FDT_CELLS(&fdt_tree, "reg", 0, 0x1000, 0x1000);
+	fdt_build_end(&fdt_tree);
+	fdt_build_begin(&fdt_tree, "intc@2000");
+	fdt_build_string(&fdt_tree, "compatible", "arm,gic-v3");
+	FDT_CELLS(&fdt_tree, "reg", 0, 0x2000, 0x1000);
+	fdt_build_end(&fdt_tree);
+	fdt_build_end(&fdt_tree);
 	fill();
 	assert_int_equal(machine.gic_version, 0);
 }
@@ -283,14 +270,14 @@ static void gic_without_its_second_window_is_none(void **state)
 static void more_virtio_than_room(void **state)
 {
 	(void)state;
-	fdt_build_begin(&build, "");
+	fdt_build_begin(&fdt_tree, "");
 	for (uint32_t i = 0; i < FDT_MAX_VIRTIO + 4; i++) {
-		fdt_build_begin(&build, "virtio");
-		fdt_build_string(&build, "compatible", "virtio,mmio");
-		FDT_CELLS(&build, "reg", 0, i * 0x1000, 0x200);
-		fdt_build_end(&build);
+		fdt_build_begin(&fdt_tree, "virtio");
+		fdt_build_string(&fdt_tree, "compatible", "virtio,mmio");
+		FDT_CELLS(&fdt_tree, "reg", 0, i * 0x1000, 0x200);
+		fdt_build_end(&fdt_tree);
 	}
-	fdt_build_end(&build);
+	fdt_build_end(&fdt_tree);
 	fill();
 	assert_int_equal(machine.virtio_count, FDT_MAX_VIRTIO);
 	assert_int_equal(machine.virtio[3].intid, 0);
@@ -305,14 +292,14 @@ static void more_redistributors_than_room(void **state)
 		fdt_put32(reg + i * 16 + 4, i << 20);
 		fdt_put32(reg + i * 16 + 12, 0x20000);
 	}
-	fdt_build_begin(&build, "");
-	FDT_CELLS(&build, "#size-cells", 2);
-	fdt_build_begin(&build, "intc");
-	fdt_build_string(&build, "compatible", "arm,gic-v3");
-	FDT_CELLS(&build, "#redistributor-regions", UINT32_MAX);
-	fdt_build_bytes(&build, "reg", reg, sizeof(reg));
-	fdt_build_end(&build);
-	fdt_build_end(&build);
+	fdt_build_begin(&fdt_tree, "");
+	FDT_CELLS(&fdt_tree, "#size-cells", 2);
+	fdt_build_begin(&fdt_tree, "intc");
+	fdt_build_string(&fdt_tree, "compatible", "arm,gic-v3");
+	FDT_CELLS(&fdt_tree, "#redistributor-regions", UINT32_MAX);
+	fdt_build_bytes(&fdt_tree, "reg", reg, sizeof(reg));
+	fdt_build_end(&fdt_tree);
+	fdt_build_end(&fdt_tree);
 	fill();
 	assert_int_equal(machine.gicr_count, FDT_MAX_GICR);
 	assert_true(machine.gicr[FDT_MAX_GICR - 1].base == FDT_MAX_GICR << 20);
@@ -321,7 +308,7 @@ static void more_redistributors_than_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, fdt_tear_down)
 		TEST(machine_with_gicv2),
 		TEST(machine_with_gicv3),
 		TEST(psci_and_timer),
