@@ -32,7 +32,8 @@ row() {
 
 rm -rf "$out"
 mkdir -p "$out"
-make -s replay || exit
+# both architectures may want it at once
+flock build/.lock make -s replay || exit
 ./qemu-run.sh --arch "$arch" --smp 4 --timeout 100 TRACE=1 --run 'trace on 20000; trace load 4000; trace off; trace dump' >"$out/log" 2>&1
 told=$(sed -n 's/^trace load //p' "$out/log")
 row "the kernel tells what its workload did" test -n "$told"
