@@ -5,6 +5,8 @@
 # dump of its memory. A boot of an architecture each; the kernel stops in command_breakpoint().
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
+# shellcheck source=tools/rows.sh
+. tools/rows.sh
 
 usage() {
 	cat <<-'END'
@@ -26,18 +28,6 @@ mode=release
 [ "$debug" -eq 0 ] || mode=debug
 elf=build/$arch-$mode/slate.elf
 plant='selftest object; alloc 100; leak 20000 64; leak 5000 1000; leak 40 20000; leak 1 3m'
-failed=0
-passed=0
-
-result() {
-	if [ "$1" -eq 0 ]; then
-		passed=$((passed + 1))
-		echo "ok $((passed + failed)) - $2"
-	else
-		failed=$((failed + 1))
-		echo "not ok $((passed + failed)) - $2"
-	fi
-}
 
 # The kernel waits for the debugger at its first instruction, on a socket of this run.
 boot() {
@@ -107,29 +97,29 @@ ask live -x "$out/live.gdb" "$elf"
 wait
 
 lines=$(answers "$out/kernel.log" | wc -l)
-result $((lines == count ? 0 : 1)) "the kernel tells about $count addresses"
+verdict $((lines == count ? 0 : 1)) "the kernel tells about $count addresses"
 kinds=$(answers "$out/kernel.log" | sed -E 's/^0x[0-9a-f]+: //; s/0x[0-9a-f]+|[0-9]+//g' | sort -u | wc -l)
-result $((kinds >= 6 ? 0 : 1)) "they are of $kinds kinds"
+verdict $((kinds >= 6 ? 0 : 1)) "they are of $kinds kinds"
 same live
-result $? "gdb on the running machine says the same"
+verdict $? "gdb on the running machine says the same"
 grep -q '^0 contradictions' "$out/live.log"
-result $? "slate check finds nothing wrong"
+verdict $? "slate check finds nothing wrong"
 
 grep -q '^0 locks held' "$out/live.log"
-result $? "no lock is held"
+verdict $? "no lock is held"
 grep -q '^page allocator of node 0: held, 2 wait' "$out/live.log"
-result $? "one that is held and waited for is named"
+verdict $? "one that is held and waited for is named"
 same_mem live
-result $? "slate mem tells the kernel's figures"
+verdict $? "slate mem tells the kernel's figures"
 
 tools/slate-core "$out/raw" "$elf" "$out/core" >"$out/slate-core.log" 2>&1
-result $? "the dump is made readable"
+verdict $? "the dump is made readable"
 ask dump "$elf" "$out/core" -x "$out/dump.gdb"
 same dump
-result $? "gdb on the dump says the same"
+verdict $? "gdb on the dump says the same"
 same_mem dump
-result $? "so does slate mem"
+verdict $? "so does slate mem"
 grep -q '^0 contradictions' "$out/dump.log"
-result $? "slate check finds nothing wrong in the dump"
+verdict $? "slate check finds nothing wrong in the dump"
 rm -f "$out/raw" "$out/core"
 [ "$failed" -eq 0 ]

@@ -5,6 +5,8 @@
 # dump in the text, and a picture of 1400 x 900 that is left in build/test-heapmap/.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
+# shellcheck source=tools/rows.sh
+. tools/rows.sh
 
 case ${1:-} in
 '') ;;
@@ -14,21 +16,6 @@ case ${1:-} in
 	;;
 esac
 out=$PWD/build/test-heapmap
-passed=0
-failed=0
-
-row() {
-	local name=$1
-	shift
-
-	if "$@"; then
-		passed=$((passed + 1))
-		echo "ok $((passed + failed)) - $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $((passed + failed)) - $name"
-	fi
-}
 
 # browse OPTION...: the page in a browser that knows no network and no earlier run.
 browse() {

@@ -5,6 +5,8 @@
 # first, google-pprof does, too, and a dump that lacks a line is refused.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
+# shellcheck source=tools/rows.sh
+. tools/rows.sh
 
 arch=${1:-x86_64}
 case $arch in
@@ -14,21 +16,6 @@ case $arch in
 	;;
 esac
 out=$PWD/build/test-profile/$arch
-passed=0
-failed=0
-
-row() {
-	local name=$1
-	shift
-
-	if "$@"; then
-		passed=$((passed + 1))
-		echo "ok $((passed + failed)) - $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $((passed + failed)) - $name"
-	fi
-}
 
 # first_row FILE OPTION...: the function in pprof's first row.
 first_row() {

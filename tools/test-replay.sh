@@ -5,6 +5,8 @@
 # refuses a dump that lacks a line.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
+# shellcheck source=tools/rows.sh
+. tools/rows.sh
 
 arch=${1:-x86_64}
 case $arch in
@@ -14,21 +16,6 @@ case $arch in
 	;;
 esac
 out=$PWD/build/test-replay/$arch
-passed=0
-failed=0
-
-row() {
-	local name=$1
-	shift
-
-	if "$@"; then
-		passed=$((passed + 1))
-		echo "ok $((passed + failed)) - $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $((passed + failed)) - $name"
-	fi
-}
 
 rm -rf "$out"
 mkdir -p "$out"

@@ -4,6 +4,8 @@
 # Tests of the scripts themselves: which QEMU command the options give, and what a runner counts.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
+# shellcheck source=tools/rows.sh
+. tools/rows.sh
 
 counts=
 while getopts hc: option; do
@@ -14,23 +16,6 @@ while getopts hc: option; do
 done
 out=build/test-scripts
 mkdir -p "$out"
-passed=0
-failed=0
-
-# row NAME COMMAND...: passes when the command does.
-row() {
-	local name=$1
-	shift
-
-	if "$@" >"$out/log" 2>&1; then
-		passed=$((passed + 1))
-		echo "ok $((passed + failed)) - $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $((passed + failed)) - $name"
-		sed 's/^/    /' "$out/log"
-	fi
-}
 
 # says PATTERN OPTION...: the QEMU command holds the text; says_not: it does not.
 says() {

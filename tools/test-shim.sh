@@ -4,6 +4,8 @@
 # Programs on the malloc library: small ones that try its interface, and real ones whose output must be right.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
+# shellcheck source=tools/rows.sh
+. tools/rows.sh
 
 counts=
 long=0
@@ -29,23 +31,14 @@ library=$PWD/build/host-release/libslate-malloc.so
 programs=build/host-release/shim
 out=$PWD/build/test-shim
 mkdir -p "$out"
-passed=0
-failed=0
 
-# row NAME SECONDS COMMAND...: passes when the command does, in time.
-row() {
+# program NAME SECONDS COMMAND...: a row, if its name is asked for; the command heeds LIMIT.
+program() {
 	local name=$1 seconds=$2
 	shift 2
 
 	[[ $name == *"$word"* ]] || return 0
-	if LIMIT=$seconds "$@" >"$out/log" 2>&1; then
-		passed=$((passed + 1))
-		echo "ok $((passed + failed)) - $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $((passed + failed)) - $name"
-		tail -40 "$out/log" | sed 's/^/    /'
-	fi
+	LIMIT=$seconds row "$name" "$@"
 }
 
 # on COMMAND...: with the library as its malloc.
@@ -156,29 +149,29 @@ with recursive c(x) as (select 1 union all select x + 1 from c where x < 100000)
 insert into t select x, hex(x * x) from c;
 create index i on t(b); select count(distinct b) from t;'
 
-row "early memory" 20 "$programs/early"
-row "interface" 60 on "$programs/interface"
-row "more threads than slots" 60 on "$programs/threads"
-row "fork" 120 on "$programs/forks"
-row "memory goes back" 120 on "$programs/resident"
-row "calls are counted" 60 counted
-row "and otherwise not" 60 not_counted
-row "foreign pointer" 20 crime foreign "foreign pointer"
-row "misaligned pointer" 20 crime misaligned "misaligned"
-row "double free" 20 crime twice "double free"
-row "double free of a large object" 20 crime large-twice "double free"
-row "double free of a large object at hand" 20 crime hot-twice "double free"
-row "python3" 60 prints '{980000}' /usr/bin/python3 -c "$python_sums"
-row "perl" 60 prints 4900000 perl -e "$perl_counts"
-row "sqlite3" 60 prints 100000 sqlite3 :memory: "$sql"
-row "sort" 60 sorts
-row "gcc" 60 compiles
-row "redis" 60 redis 20000
+program "early memory" 20 "$programs/early"
+program "interface" 60 on "$programs/interface"
+program "more threads than slots" 60 on "$programs/threads"
+program "fork" 120 on "$programs/forks"
+program "memory goes back" 120 on "$programs/resident"
+program "calls are counted" 60 counted
+program "and otherwise not" 60 not_counted
+program "foreign pointer" 20 crime foreign "foreign pointer"
+program "misaligned pointer" 20 crime misaligned "misaligned"
+program "double free" 20 crime twice "double free"
+program "double free of a large object" 20 crime large-twice "double free"
+program "double free of a large object at hand" 20 crime hot-twice "double free"
+program "python3" 60 prints '{980000}' /usr/bin/python3 -c "$python_sums"
+program "perl" 60 prints 4900000 perl -e "$perl_counts"
+program "sqlite3" 60 prints 100000 sqlite3 :memory: "$sql"
+program "sort" 60 sorts
+program "gcc" 60 compiles
+program "redis" 60 redis 20000
 if [ "$long" -eq 1 ]; then
-	row "python3 tests" 900 on /usr/bin/python3 -m test test_list test_dict test_gc test_threading
-	row "gcc, a large file" 600 compiles_large
-	row "redis, long" 600 redis 1000000
-	row "stress-ng" 200 on stress-ng --malloc 32 --verify --timeout 60s
+	program "python3 tests" 900 on /usr/bin/python3 -m test test_list test_dict test_gc test_threading
+	program "gcc, a large file" 600 compiles_large
+	program "redis, long" 600 redis 1000000
+	program "stress-ng" 200 on stress-ng --malloc 32 --verify --timeout 60s
 fi
 
 if [ -n "$counts" ]; then
